@@ -1,0 +1,77 @@
+"""Every check of the project, each in an environment of its own.
+
+`nox` runs the checks that a change has to pass; `nox -s NAME` runs one of them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "typing", "tests"]
+# An interpreter that is not on the machine is no failure; it is printed below.
+nox.options.error_on_missing_interpreters = False
+
+NEWEST_FIRST = ("3.15", "3.14", "3.13t", "3.13", "3.12", "3.11")
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def interpreters() -> list[str]:
+    """Return the supported Pythons that really run here, and print the others."""
+    found = []
+    for version in NEWEST_FIRST:
+        path = shutil.which(f"python{version}")
+        here = version == "{}.{}".format(*sys.version_info)
+        if here or (
+            path
+            and not subprocess.run([path, "-c", ""], capture_output=True).returncode
+        ):
+            found.append(version)
+        else:
+            print(f"noxfile: Python {version} is not here; its tests are skipped")
+    return found
+
+
+def dependencies(*groups: str) -> list[str]:
+    """Return the requirements of dependency groups."""
+    return nox.project.dependency_groups(PROJECT, *groups)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    session.install(*dependencies("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check types, inside the package and as its users see them."""
+    session.install("-e", ".", *dependencies("typing"), "nox")
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session(python=interpreters())
+def tests(session: nox.Session) -> None:
+    """Run the tests on every supported Python that is on the machine."""
+    wanted = dependencies("tests")
+    if str(session.python).endswith("t"):
+        wanted = [
+            "hypothesis<=6.155.7" if "hypothesis" in name else name for name in wanted
+        ]
+    session.install(".", *wanted)
+    session.run("pytest", *session.posargs, env={"PYTHONFAULTHANDLER": "1"})
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure speed against the baselines; print a table and write JSON."""
+    session.install(".", "trio")
+    session.run("python", "-m", "benchmarks", *session.posargs)

@@ -1,0 +1,79 @@
+"""Run plain functions, sync and async, as a graph.
+
+    from syncra import task, get_graph
+
+    @task(graph="etl")
+    def extract(path: str) -> list[int]: ...
+
+    @task(graph="etl", dependencies=extract)
+    async def load(rows: list[int]) -> int: ...
+
+    run = get_graph("etl")(path="data.csv")          # in a script
+    run = await get_graph("etl")(path="data.csv")    # inside an event loop
+    run[load]
+
+The names are loaded when they are first used: `import syncra` costs next to nothing.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import errors as errors
+    from . import executors as executors
+    from ._compile import Input as Input
+    from ._context import Context as Context
+    from ._decorator import task as task
+    from ._graph import Graph as Graph
+    from ._registry import delete_graph as delete_graph
+    from ._registry import get_graph as get_graph
+    from ._registry import list_graphs as list_graphs
+    from ._report import Attempt as Attempt
+    from ._report import State as State
+    from ._report import TaskRecord as TaskRecord
+    from ._run import Run as Run
+    from ._task import Task as Task
+    from .errors import SyncraError as SyncraError
+    from .executors import Coroutines as Coroutines
+    from .executors import Sequential as Sequential
+    from .executors import Threads as Threads
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Attempt": "_report",
+    "Context": "_context",
+    "Coroutines": "executors",
+    "Graph": "_graph",
+    "Input": "_compile",
+    "Run": "_run",
+    "Sequential": "executors",
+    "State": "_report",
+    "SyncraError": "errors",
+    "Task": "_task",
+    "TaskRecord": "_report",
+    "Threads": "executors",
+    "delete_graph": "_registry",
+    "errors": "errors",
+    "executors": "executors",
+    "get_graph": "_registry",
+    "list_graphs": "_registry",
+    "task": "_decorator",
+}
+
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    from importlib import import_module
+
+    module = import_module(f"{__name__}.{home}")
+    value = module if name == home else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,431 @@
+"""From the tasks of a graph to what a run needs: all names, edges and wiring settled.
+
+This is where every mistake in a graph is found: before anything runs.
+"""
+
+from __future__ import annotations
+
+from ._binding import FromInput, Link, TaskLabel, bind
+from ._calls import (
+    Layout,
+    WithKeywords,
+    WithOutputs,
+    WithOutputsAsync,
+    arguments_of,
+    fetch,
+)
+from ._core.plan import Plan, PlanCycle
+from ._names import hint, listed, nearest, place_of
+from ._signature import EMPTY, is_coroutine_function, signature_of
+from ._task import Part, Task
+from .errors import CycleError, GraphError, SignatureError, UnknownDependencyError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from ._binding import Binding
+    from ._calls import Arguments, Values
+
+
+class Input:
+    """Describe an input of a graph: a parameter that the caller has to fill.
+
+    Attributes:
+        name: name of the parameter.
+        annotation: its annotation in the first task that has one, or None.
+        tasks: names of the tasks that receive it.
+    """
+
+    __slots__ = ("annotation", "name", "tasks")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.annotation: Any = None
+        self.tasks: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"<Input {self.name!r} of {listed(self.tasks)}>"
+
+
+class Compiled:
+    """Hold a graph as runs need it. Immutable, so any number of runs share one.
+
+    Attributes:
+        graph: name of the graph, for messages.
+        tasks: the tasks; a task's id is its position.
+        names: their names.
+        ids: id of each task by name.
+        plan: the shape of the graph.
+        functions: what is called for each task.
+        arguments: how its arguments are fetched, see `_calls`.
+        is_async: 1 for each task whose call gives a coroutine.
+        template: what a run's list of values starts from.
+        run_slot: the slot of that list that holds the run.
+        input_slots: the slot of each input, by name.
+        inputs: a description of each input, by name.
+        routes: what executors made of it, kept by them (see `_engine`).
+    """
+
+    __slots__ = (
+        "arguments",
+        "functions",
+        "graph",
+        "ids",
+        "input_slots",
+        "inputs",
+        "is_async",
+        "names",
+        "plan",
+        "routes",
+        "run_slot",
+        "tasks",
+        "template",
+    )
+
+    graph: str
+    tasks: tuple[Task[..., Any], ...]
+    names: tuple[str, ...]
+    ids: dict[str, int]
+    plan: Plan
+    functions: list[Callable[..., Any]]
+    arguments: list[Arguments]
+    is_async: bytearray
+    template: Values
+    run_slot: int
+    input_slots: dict[str, int]
+    inputs: dict[str, Input]
+    routes: dict[object, Any]
+
+
+class Compiler:
+    """Compile the tasks of one graph.
+
+    Parameters:
+        graph: name of the graph, for messages.
+        tasks: the tasks by name, in the order they were added.
+        overrides: functions that stand in for those of tasks, by task name.
+    """
+
+    def __init__(
+        self,
+        graph: str,
+        tasks: Mapping[str, Task[..., Any]],
+        overrides: Mapping[str, Callable[..., Any]],
+    ) -> None:
+        self._graph = graph
+        self._tasks = tasks
+        self._overrides = overrides
+        self._ids = {name: index for index, name in enumerate(tasks)}
+        self._by_function: dict[int, list[str]] | None = None
+        self._layout = Layout(len(tasks))
+        self._inputs: dict[str, Input] = {}
+        #: Problems found so far, if they are collected instead of raised.
+        self.problems: list[GraphError] | None = None
+
+    def compile(self) -> Compiled:
+        """Return the compiled graph, or raise the first mistake found.
+
+        Raises:
+            UnknownDependencyError: if a dependency is not a task of the graph.
+            CycleError: if tasks wait for one another.
+            SignatureError: if a function cannot be called with what is there for it.
+        """
+        compiled = Compiled()
+        count = len(self._tasks)
+        compiled.graph = self._graph
+        compiled.tasks = tuple(self._tasks.values())
+        compiled.names = tuple(self._tasks)
+        compiled.ids = self._ids
+        compiled.functions = [None] * count  # type: ignore[list-item]
+        compiled.arguments = [None] * count
+        compiled.is_async = bytearray(count)
+        predecessors: list[Sequence[int]] = [()] * count
+        for task, definition in enumerate(compiled.tasks):
+            try:
+                predecessors[task] = self._add(compiled, task, definition)
+            except GraphError as error:
+                if self.problems is None:
+                    raise
+
+                self.problems.append(error)
+        try:
+            compiled.plan = Plan(predecessors)
+        except PlanCycle as found:
+            problem = self._cycle(found.path)
+            if self.problems is None:
+                raise problem from None
+
+            self.problems.append(problem)
+        compiled.template = self._layout.template
+        compiled.run_slot = self._layout.run_slot
+        compiled.input_slots = self._layout.inputs
+        compiled.inputs = self._inputs
+        compiled.routes = {}
+        return compiled
+
+    def _add(
+        self, compiled: Compiled, task: int, definition: Task[..., Any]
+    ) -> Sequence[int]:
+        """Settle one task and return the ids of the tasks it waits for."""
+        function = definition.function
+        if self._overrides:
+            function = self._overrides.get(definition.name, function)
+        if is_coroutine_function(function):
+            compiled.is_async[task] = 1
+        options = definition.options
+        given = definition.dependencies
+        if type(given) is tuple and not (options.kwargs or options.outputs):
+            before = self._add_simple(compiled, task, definition, function, given)
+        else:
+            before = None
+        if before is None:
+            before = self._add_any(compiled, task, definition, function)
+        if definition.after:
+            before = [
+                *before,
+                *(self._link(definition, d).task for d in definition.after),
+            ]
+        if len(before) > 1:
+            before = list(dict.fromkeys(before))
+        if task in before:
+            raise CycleError(
+                f"task {definition.name!r} ({definition.place}) of graph "
+                f"{self._graph!r} depends on itself. Remove that dependency.",
+                (definition.name, definition.name),
+            )
+
+        return before
+
+    def _add_simple(
+        self,
+        compiled: Compiled,
+        task: int,
+        definition: Task[..., Any],
+        function: Callable[..., Any],
+        given: tuple[Any, ...],
+    ) -> Sequence[int] | None:
+        """Settle a task whose plain parameters are filled in order; None if it is not.
+
+        The rules of `_binding` come to this when no name matches; it is most tasks.
+        """
+        signature = signature_of(function)
+        room = signature.positional
+        if room < 0:
+            return None
+
+        before = []
+        ids, tasks, parameters = self._ids, self._tasks, signature.parameters
+        for dependency in given:
+            if not isinstance(dependency, Task):
+                return None
+
+            name = dependency.name
+            if (
+                tasks.get(name) is not dependency
+                or name in parameters
+                or dependency.options.outputs
+            ):
+                return None
+
+            before.append(ids[name])
+        if room > len(before):
+            return None  # defaults or inputs
+
+        compiled.functions[task] = function
+        compiled.arguments[task] = fetch(before[:room])
+        return before
+
+    def _add_any(
+        self,
+        compiled: Compiled,
+        task: int,
+        definition: Task[..., Any],
+        function: Callable[..., Any],
+    ) -> list[int]:
+        options = definition.options
+        given = definition.dependencies
+        links: Any
+        if isinstance(given, dict):
+            links = {name: self._link(definition, item) for name, item in given.items()}
+            before = [link.task for link in links.values()]
+        else:
+            links = [self._link(definition, item) for item in given]
+            before = [link.task for link in links]
+        label = TaskLabel(definition.name, function)
+        binding = bind(label, signature_of(function), links, options.kwargs)
+        self._note_inputs(definition, binding)
+        if binding.keywords:
+            count = len(binding.positional)
+            function = WithKeywords(function, count, list(binding.keywords))
+        if options.outputs:
+            kind = WithOutputsAsync if compiled.is_async[task] else WithOutputs
+            function = kind(function, definition.name, options.outputs)
+        compiled.functions[task] = function
+        compiled.arguments[task] = arguments_of(task, binding, self._layout)
+        return before
+
+    def _note_inputs(self, definition: Task[..., Any], binding: Binding) -> None:
+        for source in (*binding.positional, *binding.keywords.values()):
+            if isinstance(source, FromInput):
+                found = self._inputs.get(source.name)
+                if found is None:
+                    found = self._inputs[source.name] = Input(source.name)
+                if found.annotation is None and source.annotation is not EMPTY:
+                    found.annotation = source.annotation
+                found.tasks.append(definition.name)
+
+    def _link(self, definition: Task[..., Any], dependency: Any) -> Link:
+        """Return a dependency with its name looked up."""
+        output = None
+        if isinstance(dependency, Part):
+            output = dependency.output
+            dependency = dependency.task
+        if isinstance(dependency, Task):
+            name = self._name_of_task(definition, dependency)
+        elif isinstance(dependency, str):
+            name = dependency
+        else:
+            name = self._name_of_function(definition, dependency)
+        upstream = self._tasks.get(name)
+        if upstream is None:
+            raise self._unknown(definition, name)
+
+        if output is not None and output not in upstream.outputs:
+            upstream[output]  # raises, saying which outputs there are
+        return Link(self._ids[name], name, output, upstream.outputs)
+
+    def _name_of_task(self, definition: Task[..., Any], task: Task[..., Any]) -> str:
+        # A task that was defined again since is found under its name.
+        found = self._tasks.get(task.name)
+        if found is task or task.graph is definition.graph:
+            return task.name
+
+        where = (
+            f"belongs to graph {task.graph.name!r}"
+            if task.graph is not None
+            else "belongs to no graph"
+        )
+        raise UnknownDependencyError(
+            f"task {definition.name!r} ({definition.place}) depends on task "
+            f"{task.name!r}, which {where}, not to graph {self._graph!r}. "
+            f"Add it there, or add the other graph as one task.",
+            definition.name,
+            task.name,
+        )
+
+    def _name_of_function(
+        self, definition: Task[..., Any], function: Callable[..., Any]
+    ) -> str:
+        if self._by_function is None:
+            self._by_function = {}
+            for name, task in self._tasks.items():
+                self._by_function.setdefault(id(task.function), []).append(name)
+        names = self._by_function.get(id(function), ())
+        if len(names) == 1:
+            return names[0]
+
+        shown = getattr(function, "__name__", None) or repr(function)
+        if not names:
+            raise UnknownDependencyError(
+                f"task {definition.name!r} ({definition.place}) depends on function "
+                f"{shown!r} ({place_of(function)}), which is no task of graph "
+                f"{self._graph!r}. Add it with graph.add({shown}) or decorate it.",
+                definition.name,
+                shown,
+            )
+
+        raise UnknownDependencyError(
+            f"task {definition.name!r} ({definition.place}) depends on function "
+            f"{shown!r}, of which graph {self._graph!r} has several tasks: "
+            f"{listed(names)}. Name the one you mean.",
+            definition.name,
+            shown,
+        )
+
+    def _unknown(self, definition: Task[..., Any], name: str) -> UnknownDependencyError:
+        suggestion = nearest(
+            name, (known for known in self._ids if known != definition.name)
+        )
+        return UnknownDependencyError(
+            f"task {definition.name!r} ({definition.place}) of graph {self._graph!r} "
+            f"depends on {name!r}, and the graph has no task of that name."
+            + hint(suggestion),
+            definition.name,
+            name,
+            suggestion,
+        )
+
+    def _cycle(self, path: Sequence[int]) -> CycleError:
+        tasks = list(self._tasks.values())
+        names = [tasks[task].name for task in path]
+        places = ", ".join(
+            f"{tasks[task].name!r} at {tasks[task].place}" for task in path[:-1][:10]
+        )
+        shown = names if len(names) <= 20 else [*names[:10], "...", *names[-9:]]
+        return CycleError(
+            f"graph {self._graph!r} has a cycle of {len(names) - 1} tasks: "
+            f"{' -> '.join(shown)}. Remove one of these dependencies ({places}).",
+            names,
+        )
+
+
+def check_inputs(
+    compiled: Compiled, given: Mapping[str, Any], also_known: Mapping[str, Any]
+) -> None:
+    """Raise an `InputError` unless exactly the inputs of the graph are given.
+
+    Parameters:
+        compiled: the graph, or the part of it that is to run.
+        given: values by input name.
+        also_known: inputs that nothing needs now but that are no mistake.
+    """
+    from .errors import InputError
+
+    missing = [name for name in compiled.inputs if name not in given]
+    unknown = [
+        name for name in given if name not in compiled.inputs and name not in also_known
+    ]
+    if not (missing or unknown):
+        return
+
+    lines = []
+    for name in missing:
+        wanted = compiled.inputs[name]
+        task = compiled.tasks[compiled.ids[wanted.tasks[0]]]
+        more = len(wanted.tasks) - 1
+        lines.append(
+            f"input {name!r} is missing: parameter {name!r} of task {task.name!r} "
+            f"({task.place})"
+            + (f" and of {more} more" if more else "")
+            + " is filled by nothing."
+        )
+    for name in unknown:
+        default = _task_with_parameter(compiled, name)
+        lines.append(
+            f"there is no input {name!r}: "
+            + (
+                f"parameter {name!r} of task {default!r} is filled already; "
+                f"bind it with kwargs= there."
+                if default
+                else f"the graph takes {listed(compiled.inputs) or 'no inputs'}."
+                + hint(nearest(name, compiled.inputs))
+            )
+        )
+    raise InputError(
+        f"graph {compiled.graph!r} cannot run: " + " Also, ".join(lines),
+        missing,
+        unknown,
+    )
+
+
+def _task_with_parameter(compiled: Compiled, name: str) -> str | None:
+    for task in compiled.tasks:
+        if name in signature_of(task.function).parameters:
+            return task.name
+
+    return None
+
+
+__all__ = ["Compiled", "Compiler", "Input", "SignatureError", "check_inputs"]

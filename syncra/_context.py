@@ -1,0 +1,95 @@
+"""The run context: what a task may know of the run it is part of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from logging import Logger
+    from typing import Any, Protocol
+
+    from ._compile import Compiled
+    from ._core.machine import Machine
+
+    class RunView(Protocol):
+        """Be the part of a run that its tasks may see."""
+
+        compiled: Compiled
+        values: list[Any]
+        shared: dict[str, Any]
+        machine: Machine
+
+        def identify(self) -> str: ...
+
+
+class Context:
+    """Tell a task about the run it is part of.
+
+    A task that has a parameter annotated `syncra.Context` receives one.
+
+    Attributes:
+        graph: name of the graph.
+        task: name of the task.
+        attempt: number of this attempt, 1 for the first.
+
+    Example:
+        >>> from syncra import Context, Graph
+        >>> graph = Graph("greeting")
+        >>> @graph.task
+        ... def greet(context: Context) -> str:
+        ...     return f"{context.task}, attempt {context.attempt}"
+        >>> graph()["greet"]
+        'greet, attempt 1'
+    """
+
+    #: How wiring recognises the class in an annotation without importing it.
+    _is_run_context = True
+
+    __slots__ = ("_id", "_run", "attempt", "graph", "task")
+
+    def __init__(self, run: RunView, task: int, attempt: int = 1) -> None:
+        self._run = run
+        self._id = task
+        self.graph = run.compiled.graph
+        self.task = run.compiled.names[task]
+        self.attempt = attempt
+
+    @property
+    def run_id(self) -> str:
+        """Return the id of the run: 16 hexadecimal digits, new for each run."""
+        return self._run.identify()
+
+    @property
+    def results(self) -> Mapping[str, Any]:
+        """Return the results of the tasks that this one waits for, by name."""
+        compiled, values = self._run.compiled, self._run.values
+        return MappingProxyType(
+            {
+                compiled.names[before]: values[before]
+                for before in compiled.plan.predecessors[self._id]
+            }
+        )
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """Return a dictionary that all tasks of the run share."""
+        return self._run.shared
+
+    @property
+    def logger(self) -> Logger:
+        """Return the logger of the task, "syncra.<graph>.<task>"."""
+        from logging import getLogger
+
+        return getLogger(f"syncra.{self.graph}.{self.task}")
+
+    def cancelled(self) -> bool:
+        """Return whether the run is being stopped, so that a long task can end early."""
+        return self._run.machine.stopped
+
+    def __repr__(self) -> str:
+        return (
+            f"<Context of task {self.task!r} of graph {self.graph!r}, "
+            f"attempt {self.attempt}>"
+        )

@@ -1,0 +1,63 @@
+"""States of a task inside a run, and the moves between them.
+
+    PENDING --ready--> READY --take--> RUNNING --succeed--> SUCCEEDED
+       |                 |                |------fail-----> FAILED
+       |                 |                '-----cancel----> CANCELLED
+       |--skip---> SKIPPED
+       |--cancel-> CANCELLED
+                         '-----cancel----> CANCELLED
+
+`TRANSITIONS` is the whole truth: a pair of state and event that it does not hold is an
+`IllegalTransition`, and then nothing has changed.
+"""
+
+from __future__ import annotations
+
+PENDING, READY, RUNNING, SUCCEEDED, FAILED, SKIPPED, CANCELLED = range(7)
+
+STATE_NAMES = (
+    "pending",
+    "ready",
+    "running",
+    "succeeded",
+    "failed",
+    "skipped",
+    "cancelled",
+)
+
+#: States that a task never leaves.
+TERMINAL = frozenset({SUCCEEDED, FAILED, SKIPPED, CANCELLED})
+
+TRANSITIONS: dict[tuple[int, str], int] = {
+    (PENDING, "ready"): READY,
+    (PENDING, "skip"): SKIPPED,
+    (PENDING, "cancel"): CANCELLED,
+    (READY, "take"): RUNNING,
+    (READY, "cancel"): CANCELLED,
+    (RUNNING, "succeed"): SUCCEEDED,
+    (RUNNING, "fail"): FAILED,
+    (RUNNING, "cancel"): CANCELLED,
+}
+
+#: What `row` answers for a move that is not legal.
+ILLEGAL = 255
+
+
+class IllegalTransition(AssertionError):
+    """Report an event that a task cannot have in its state: a fault of a driver."""
+
+    def __init__(self, task: int, state: int, event: str) -> None:
+        super().__init__(f"task {task} is {STATE_NAMES[state]} and cannot {event}")
+        self.task = task
+        self.state = state
+        self.event = event
+
+
+def row(event: str) -> bytes:
+    """Return the column of `event` in the table: the new state, by old state.
+
+    Indexing `bytes` is the cheapest look-up there is, and it is done for every task.
+    """
+    return bytes(
+        TRANSITIONS.get((state, event), ILLEGAL) for state in range(len(STATE_NAMES))
+    )

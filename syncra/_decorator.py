@@ -1,0 +1,151 @@
+"""`@task`: from a function to a task of a graph."""
+
+from __future__ import annotations
+
+from ._graph import Graph
+from ._options import options_from
+from ._registry import graph_of_name
+from ._task import Part, Task, make_task
+from .errors import UnknownDependencyError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from typing import Any, ParamSpec, TypeVar, overload
+
+    from ._graph import _Decorator
+    from ._task import AsyncTask, Dependencies
+    from .executors import Executor
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+
+if TYPE_CHECKING:
+
+    @overload
+    def task(graph: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+    @overload
+    def task(graph: Callable[P, R], /) -> Task[P, R]: ...
+    @overload
+    def task(
+        graph: str | Graph | None = None,
+        *,
+        name: str | None = None,
+        dependencies: Dependencies = (),
+        after: Dependencies = (),
+        outputs: Iterable[str] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        executor: str | Executor | None = None,
+        tags: Iterable[str] = (),
+        graph_name: str | Graph | None = None,
+    ) -> _Decorator: ...
+    def task(*args: Any, **options: Any) -> Any: ...
+
+else:
+
+    def task(
+        graph=None,
+        *,
+        name=None,
+        dependencies=(),
+        after=(),
+        outputs=(),
+        kwargs=None,
+        executor=None,
+        tags=(),
+        graph_name=None,
+    ):
+        """Make a task of the decorated function.
+
+        Used as `@task`, `@task("etl")` or `@task(graph="etl", ...)`. The task is called
+        like the function, and can be decorated again to make another task of it.
+
+        Parameters:
+            graph: the graph that the task joins: a `Graph`, or a name, which is made a
+                graph when it is first used. Without one the task joins the graph of
+                its dependencies, or stays free until another task depends on it.
+            name: name of the task; that of the function if None.
+            dependencies: upstream tasks whose results the function may receive: a
+                task, its name or its function, several of them, or a mapping of
+                parameter name to task. Results reach parameters by name first, then
+                in order; a result for which there is no parameter only orders.
+            after: upstream tasks that only have to finish first.
+            outputs: names of the parts of the result, if the function returns a tuple
+                or a mapping of parts that other tasks may depend on one by one.
+            kwargs: constants by parameter name.
+            executor: how the task is executed, if not as its graph says.
+            tags: labels of the task.
+            graph_name: another spelling of `graph`.
+
+        Raises:
+            GraphError: if the function or a dependency cannot be used.
+
+        Example:
+            >>> from syncra import get_graph, task
+            >>> @task(graph="squares")
+            ... def numbers() -> list[int]:
+            ...     return [1, 2, 3]
+            >>> @task(graph="squares", dependencies=numbers)
+            ... def squares(numbers: list[int]) -> list[int]:
+            ...     return [number**2 for number in numbers]
+            >>> get_graph("squares")()[squares]
+            [1, 4, 9]
+        """
+        if graph is not None and not isinstance(graph, (str, Graph)):
+            if not callable(graph):
+                raise TypeError(f"graph= is a name or a Graph, got {graph!r}")
+
+            function, graph = graph, None
+        else:
+            function = None
+        if graph_name is not None:
+            if graph is not None:
+                raise TypeError("graph= and graph_name= mean the same; give one")
+
+            graph = graph_name
+            if not isinstance(graph, (str, Graph)):
+                raise TypeError(f"graph_name= is a name or a Graph, got {graph!r}")
+
+        def decorate(function):
+            options = options_from(function, outputs, kwargs, executor, tags)
+            made = make_task(function, name, dependencies, after, options)
+            joins = graph_of_name(graph) if isinstance(graph, str) else graph
+            if joins is None:
+                joins = _graph_of_dependencies(made)
+            if joins is not None:
+                joins._add(made, redefines=True)
+            return made
+
+        return decorate if function is None else decorate(function)
+
+
+def _graph_of_dependencies(task: Task[..., Any]) -> Graph | None:
+    """Return the graph a task without one joins, or None if it stays free."""
+    given = task.dependencies
+    items = (*(given.values() if isinstance(given, dict) else given), *task.after)
+    if not items:
+        return None
+
+    found: Graph | None = None
+    for item in items:
+        upstream = item.task if isinstance(item, Part) else item
+        if not isinstance(upstream, Task):
+            raise UnknownDependencyError(
+                f"task {task.name!r} ({task.place}) depends on {item!r} but says "
+                f"nothing of its graph. Give graph=, or give the dependency as a task.",
+                task.name,
+                str(item),
+            )
+
+        graph = upstream.graph
+        if found is not None and graph is not None and graph is not found:
+            raise UnknownDependencyError(
+                f"task {task.name!r} ({task.place}) depends on tasks of two graphs, "
+                f"{found.name!r} and {graph.name!r}. Add one graph to the other as "
+                f"one task.",
+                task.name,
+                upstream.name,
+            )
+
+        found = found or graph
+    return found if found is not None else Graph()

@@ -1,0 +1,30 @@
+"""Tell whether an event loop runs in this thread, without importing any.
+
+Whoever runs inside a loop has imported it, so a library that is not in `sys.modules`
+cannot be running one.
+"""
+
+from __future__ import annotations
+
+from sys import modules
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+
+def running_library() -> Literal["asyncio", "trio"] | None:
+    """Return the library whose event loop runs in this thread, or None."""
+    trio = modules.get("trio")
+    if trio is not None:
+        lowlevel = getattr(trio, "lowlevel", None)  # absent while trio is imported
+        in_trio_run = getattr(lowlevel, "in_trio_run", None)
+        if in_trio_run is not None and in_trio_run():
+            return "trio"
+
+    events = modules.get("asyncio.events")
+    get_running_loop = getattr(events, "_get_running_loop", None)
+    if get_running_loop is not None and get_running_loop() is not None:
+        return "asyncio"
+
+    return None

@@ -1,0 +1,55 @@
+"""Help for error messages: where a callable is defined, and what was meant."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def place_of(function: object) -> str:
+    """Return where a callable is defined, as "file:line", as well as it is known."""
+    for candidate in unwrapped(function):
+        code = getattr(candidate, "__code__", None)
+        if code is not None:
+            return f"{code.co_filename}:{code.co_firstlineno}"
+
+    kind = function if isinstance(function, type) else type(function)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def unwrapped(function: object) -> list[object]:
+    """Return a callable and what it stands for, from the outside in.
+
+    Looks through partials, bound methods, callable objects and `functools.wraps`.
+    """
+    layers: list[object] = []
+    layer: object = function
+    while layer is not None and not any(layer is seen for seen in layers):
+        layers.append(layer)
+        inner = getattr(layer, "__wrapped__", None)
+        if inner is None:
+            inner = getattr(layer, "func", None) or getattr(layer, "__func__", None)
+        if inner is None and not hasattr(layer, "__code__"):
+            if not isinstance(layer, type):
+                inner = getattr(type(layer), "__call__", None)
+        layer = inner
+    return layers
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that `name` is most likely a slip of, or None."""
+    import difflib
+
+    found = difflib.get_close_matches(name, list(known), n=1)
+    return found[0] if found else None
+
+
+def hint(suggestion: str | None) -> str:
+    """Return the sentence that offers a suggestion, with a space before it."""
+    return f" Did you mean {suggestion!r}?" if suggestion else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names quoted and joined by commas."""
+    return ", ".join(repr(name) for name in names)

@@ -1,0 +1,45 @@
+"""A graph as one task of another graph."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ._graph import Graph
+
+
+def nested(inner: Graph, outer: Graph) -> Callable[..., Any]:
+    """Return a function that runs `inner`, with its inputs as parameters.
+
+    The result is the inner `Run`. Each run has workers of its own, so an inner run
+    never waits for a worker of the outer one.
+
+    Raises:
+        ValueError: if a graph would become a task of itself.
+    """
+    import inspect
+
+    if inner is outer:
+        raise ValueError(f"graph {inner.name!r} cannot be a task of itself")
+
+    if inner.is_async:
+
+        async def run_graph(**inputs: Any) -> Any:
+            return await inner.arun(inputs)
+
+    else:
+
+        def run_graph(**inputs: Any) -> Any:
+            return inner.run(inputs)
+
+    run_graph.__name__ = run_graph.__qualname__ = inner.name
+    run_graph.__doc__ = f"Run graph {inner.name!r} and return its run."
+    run_graph.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY)
+            for name in inner.inputs
+        ]
+    )
+    return run_graph

@@ -1,0 +1,84 @@
+"""Which lane each task of a graph runs in: a compiled graph and an executor, met."""
+
+from __future__ import annotations
+
+from .executors import resolve
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ._compile import Compiled
+    from .executors._base import Executor
+
+#: How many executors a compiled graph remembers.
+_MOST_KEPT = 8
+
+
+class Route:
+    """Hold the lanes of a compiled graph under one default executor.
+
+    Attributes:
+        executors: the executor of each lane.
+        names: their names.
+        lanes: the lane of each task.
+        functions: what the lane's workers call for each task.
+    """
+
+    __slots__ = ("executors", "functions", "lanes", "names")
+
+    def __init__(
+        self, compiled: Compiled, default: str | Executor, in_loop: bool
+    ) -> None:
+        self.executors: list[Executor] = []
+        self.lanes: bytearray | list[int] = bytearray(len(compiled.tasks))
+        self.functions: list[Callable[..., Any]] = compiled.functions
+        found: dict[object, tuple[int, bool]] = {}
+        adapted = None
+        for task, is_async in enumerate(compiled.is_async):
+            chosen = compiled.tasks[task].options.executor or default
+            key = (chosen, is_async)
+            place = found.get(key)
+            if place is None:
+                place = found[key] = self._open(chosen, bool(is_async), in_loop)
+            lane, adapts = place
+            if lane:
+                if lane == 256:
+                    self.lanes = list(self.lanes)  # more than a byte can number
+                self.lanes[task] = lane
+            if adapts:
+                if adapted is None:
+                    adapted = compiled.functions.copy()
+                adapted[task] = self.executors[lane].adapt(
+                    adapted[task], bool(is_async), in_loop
+                )
+        if adapted is not None:
+            self.functions = adapted
+        self.names = [executor.name for executor in self.executors]
+
+    def _open(
+        self, chosen: str | Executor, is_async: bool, in_loop: bool
+    ) -> tuple[int, bool]:
+        """Return the lane of a task, and whether its function has to be adapted."""
+        executor = resolve(chosen, is_async)
+        if executor not in self.executors:
+            self.executors.append(executor)
+        # An executor that wants functions as they are says so by giving one back.
+        adapts = executor.adapt(_probe, is_async, in_loop) is not _probe
+        return self.executors.index(executor), adapts
+
+
+def route(compiled: Compiled, executor: str | Executor, in_loop: bool) -> Route:
+    """Return the route of a compiled graph, made at its first use."""
+    key = (executor, in_loop)
+    found = compiled.routes.get(key)
+    if found is None:
+        if len(compiled.routes) >= _MOST_KEPT:
+            compiled.routes.clear()
+        found = compiled.routes[key] = Route(compiled, executor, in_loop)
+    return found
+
+
+def _probe() -> None:
+    """Stand for any function."""

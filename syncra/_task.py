@@ -1,0 +1,416 @@
+"""A task: a callable plus how to run it. It holds nothing of any run."""
+
+from __future__ import annotations
+
+from types import GenericAlias, MethodType
+
+from ._names import place_of
+from ._signature import (
+    check_callable,
+    generator_kind,
+    is_coroutine_function,
+    signature_of,
+)
+from .errors import SignatureError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from typing import Any, Generic, TypeAlias
+
+    from typing_extensions import ParamSpec, TypeVar
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+
+    Dependency: TypeAlias = "Task[..., Any] | Part | Callable[..., Any] | str"
+    Dependencies: TypeAlias = (
+        "Dependency | Iterable[Dependency] | Mapping[str, Dependency]"
+    )
+
+    class _Typed(Generic[P, R]):
+        __slots__ = ()
+
+else:
+    # `typing` takes longer to import than all of Syncra, so at run time the class only
+    # answers to a subscript.
+    P = R = None
+
+    class _Typed:
+        __slots__ = ()
+        __class_getitem__ = classmethod(GenericAlias)
+
+
+_NO_KWARGS: Mapping[str, Any] = {}
+
+
+class Options:
+    """Hold how a task is run: all that `task()` takes beside function and wiring.
+
+    One instance is shared by all tasks that say nothing special.
+    """
+
+    __slots__ = ("executor", "kwargs", "outputs", "tags")
+
+    def __init__(
+        self,
+        *,
+        outputs: tuple[str, ...] = (),
+        kwargs: Mapping[str, Any] = _NO_KWARGS,
+        executor: Any = None,
+        tags: frozenset[str] = frozenset(),
+    ) -> None:
+        self.outputs = outputs
+        self.kwargs = kwargs
+        self.executor = executor
+        self.tags = tags
+
+
+DEFAULT_OPTIONS = Options()
+
+
+class _Doc:
+    """Answer `Task.__doc__` for the class and the function's text for a task."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __get__(self, task: Task[..., Any] | None, owner: type) -> str | None:
+        return self._text if task is None else task.function.__doc__
+
+
+class Task(_Typed[P, R]):
+    __doc__ = _Doc(  # type: ignore[assignment]
+        """Run a callable as one task of a graph.
+
+    Made by `@task`, `@graph.task` or `graph.add`. Calling it calls the function, so it
+    is unit-tested like one; as a key of a `Run` it stands for its result.
+
+    Attributes:
+        name: its name in the graph.
+        function: the callable.
+        graph: the graph it belongs to, or None as long as it is free.
+        dependencies: upstream tasks whose results it may receive, as declared.
+        after: upstream tasks that only have to finish first, as declared.
+    """
+    )
+
+    __slots__ = (
+        "__weakref__",
+        "after",
+        "dependencies",
+        "function",
+        "graph",
+        "name",
+        "options",
+    )
+
+    def __init__(
+        self,
+        function: Callable[P, Any],
+        name: str,
+        dependencies: Any = (),
+        after: tuple[Dependency, ...] = (),
+        options: Options = DEFAULT_OPTIONS,
+    ) -> None:
+        self.function = function
+        self.name = name
+        self.dependencies: tuple[Dependency, ...] | dict[str, Dependency] = dependencies
+        self.after = after
+        self.options = options
+        self.graph: Any = None
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.function(*args, **kwargs)  # type: ignore[no-any-return]
+
+    @property
+    def __wrapped__(self) -> Callable[P, Any]:
+        return self.function
+
+    @property
+    def __name__(self) -> str:
+        return getattr(self.function, "__name__", self.name)
+
+    @property
+    def is_async(self) -> bool:
+        """Return whether the callable gives a coroutine."""
+        return is_coroutine_function(self.function)
+
+    @property
+    def place(self) -> str:
+        """Return where the callable is defined, as "file:line"."""
+        return place_of(self.function)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Return the names of the parts of the result."""
+        return self.options.outputs
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """Return the labels given to the task."""
+        return self.options.tags
+
+    def __getattr__(self, name: str) -> Any:
+        # What looks like the function's own (`__qualname__`, `__annotations__`,
+        # `__defaults__`) is the function's; everything else is a mistake.
+        if name.startswith("__") and name not in ("__wrapped__", "__name__"):
+            return getattr(self.function, name)
+
+        raise AttributeError(
+            f"{type(self).__name__!r} object has no attribute {name!r}"
+        )
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        # A task written in a class body is called like the method it was.
+        return self if instance is None else MethodType(self, instance)
+
+    def __getitem__(self, output: str) -> Part:
+        """Return one part of the result, for `dependencies=` and for `run[...]`.
+
+        Parameters:
+            output: one of the names given as `outputs=`.
+
+        Raises:
+            SignatureError: if the task has no such output.
+        """
+        if output not in self.options.outputs:
+            from ._names import hint, nearest
+
+            known = self.options.outputs
+            raise SignatureError(
+                f"task {self.name!r} ({self.place}) has no output {output!r}; "
+                + (
+                    f"its outputs are {', '.join(known)}."
+                    if known
+                    else "name its parts with outputs=(...)."
+                )
+                + hint(nearest(str(output), known)),
+                self.name,
+            )
+
+        return Part(self, output)
+
+    # Without this, `iter(task)` would try task[0], task[1], ...
+    __iter__ = None
+
+    def __and__(self, other: Any) -> tuple[Any, ...]:
+        if isinstance(other, tuple):
+            return (self, *other)
+
+        return (self, other) if isinstance(other, (Task, Part)) else NotImplemented
+
+    def __rand__(self, other: Any) -> tuple[Any, ...]:
+        return (*other, self) if isinstance(other, tuple) else NotImplemented
+
+    def __repr__(self) -> str:
+        graph = self.graph
+        where = f" of graph {graph.name!r}" if graph is not None else ""
+        return f"<Task {self.name!r}{where}>"
+
+    def __reduce__(self) -> Any:
+        return _reduce(self)
+
+
+class AsyncTask(Task[P, R]):
+    """Run a coroutine function as one task: called, it gives the coroutine.
+
+    It differs from `Task` for type checkers only: `run[task]` is what the coroutine
+    returns, and `await task(...)` is allowed.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __call__(  # type: ignore[override]
+            self, *args: P.args, **kwargs: P.kwargs
+        ) -> Coroutine[Any, Any, R]: ...
+
+
+AsyncTask.__name__ = "Task"
+
+
+class Part:
+    """Stand for one named part of a task's result."""
+
+    __slots__ = ("output", "task")
+
+    def __init__(self, task: Task[..., Any], output: str) -> None:
+        self.task = task
+        self.output = output
+
+    def __and__(self, other: Any) -> tuple[Any, ...]:
+        if isinstance(other, tuple):
+            return (self, *other)
+
+        return (self, other) if isinstance(other, (Task, Part)) else NotImplemented
+
+    def __rand__(self, other: Any) -> tuple[Any, ...]:
+        return (*other, self) if isinstance(other, tuple) else NotImplemented
+
+    def __repr__(self) -> str:
+        return f"<Part {self.output!r} of task {self.task.name!r}>"
+
+
+def make_task(
+    function: Callable[..., Any],
+    name: str | None = None,
+    dependencies: Dependencies = (),
+    after: Dependencies = (),
+    options: Options = DEFAULT_OPTIONS,
+) -> Task[..., Any]:
+    """Return a free task of `function`, with everything that can be checked checked.
+
+    Parameters:
+        function: a callable, or a task to make another task of its function.
+        name: name of the task; that of the function if None.
+        dependencies: one dependency, several, or a mapping by parameter.
+        after: one upstream task or several.
+        options: how to run it.
+
+    Raises:
+        TypeError: if something has the wrong type.
+        SignatureError: if the function is a generator function.
+        ValueError: if the name is empty.
+    """
+    if isinstance(function, Task):
+        function = function.function
+    if name is None:
+        name = name_of(function)
+    elif type(name) is not str or not name:
+        check_name(name)
+    check_callable(function, name)
+    code = getattr(function, "__code__", None)
+    if code is None or code.co_flags & 0x220:  # a generator of either kind
+        _refuse_generator(function, name)
+    return (AsyncTask if is_coroutine_function(function) else Task)(
+        function,
+        name,
+        _normal(dependencies, name, "dependencies") if dependencies != () else (),
+        tuple(_normal(after, name, "after")) if after != () else (),
+        options,
+    )
+
+
+def name_of(function: object) -> str:
+    """Return the name that a task of this callable gets when none is given."""
+    found = getattr(function, "__name__", None)
+    if found is None:
+        inner = getattr(function, "func", None)  # a partial
+        return name_of(inner) if inner is not None else type(function).__name__
+
+    return str(found)
+
+
+def check_name(name: object) -> None:
+    """Raise for what cannot be the name of a task."""
+    if not isinstance(name, str):
+        raise TypeError(f"a task's name is a str, got {name!r}")
+
+    if not name:
+        raise ValueError("a task's name cannot be empty")
+
+
+def _refuse_generator(function: Callable[..., Any], name: str) -> None:
+    kind = generator_kind(function)
+    if kind is None:
+        return
+
+    raise SignatureError(
+        f"task {name!r} ({place_of(function)}) is {'an' if kind[0] == 'a' else 'a'} "
+        f"{kind} function: it would return an iterator that nobody runs. "
+        f"Return a list, or collect it inside the task.",
+        name,
+    )
+
+
+def _normal(given: Any, name: str, what: str) -> Any:
+    """Return dependencies as a tuple, or as a dict if they came as a mapping."""
+    if isinstance(given, (Task, Part, str)) or (
+        callable(given) and not hasattr(given, "__iter__")
+    ):
+        return (given,)
+
+    if hasattr(given, "keys"):
+        if what == "after":
+            raise TypeError(
+                f"task {name!r}: after= takes a task or several; "
+                f"a mapping binds results, so it goes to dependencies="
+            )
+
+        return {
+            _checked_key(key, name): _checked(given[key], name, what) for key in given
+        }
+
+    try:
+        return tuple([_checked(item, name, what) for item in given])
+    except TypeError as error:
+        if error.args and str(error.args[0]).startswith("task "):
+            raise
+
+        raise TypeError(
+            f"task {name!r}: {what}= takes a task, a function, a name, or several of "
+            f"them, got {given!r}"
+        ) from None
+
+
+def _checked(item: Any, name: str, what: str) -> Any:
+    if isinstance(item, (Task, Part, str)) or callable(item):
+        return item
+
+    raise TypeError(
+        f"task {name!r}: {what}= holds {item!r}, "
+        f"which is neither a task, a function nor a name"
+    )
+
+
+def _checked_key(key: Any, name: str) -> str:
+    if isinstance(key, str):
+        return key
+
+    raise TypeError(
+        f"task {name!r}: the keys of dependencies= are parameter names, got {key!r}"
+    )
+
+
+def _reduce(task: Task[..., Any]) -> Any:
+    """Pickle by reference: a task is found again where its module or graph has it."""
+    import pickle
+    import sys
+
+    function = task.function
+    module = getattr(function, "__module__", None)
+    path = getattr(function, "__qualname__", None)
+    if module and path:
+        found: Any = sys.modules.get(module)
+        for part in path.split("."):
+            found = getattr(found, part, None)
+        if found is task:
+            return _find, (module, path)
+
+    raise pickle.PicklingError(
+        f"task {task.name!r} cannot be pickled: it is not found as "
+        f"{module}.{path}, and tasks are pickled by reference"
+    )
+
+
+def _find(module: str, path: str) -> Any:
+    import importlib
+
+    found: Any = importlib.import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    return found
+
+
+__all__ = [
+    "DEFAULT_OPTIONS",
+    "AsyncTask",
+    "Options",
+    "Part",
+    "Task",
+    "make_task",
+    "name_of",
+    "signature_of",
+]

@@ -1,0 +1,81 @@
+"""Executors: how the callables of tasks are executed.
+
+Chosen by name ("auto", "sequential", "threads") or as an instance, for a graph, a run
+or a task.
+"""
+
+from __future__ import annotations
+
+from ._base import Executor, Lane
+from .sequential import Sequential
+from .threads import Threads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .coroutines import Coroutines
+
+__all__ = ["Coroutines", "Executor", "Lane", "Sequential", "Threads", "resolve"]
+
+NAMES = ("auto", "sequential", "threads")
+
+_instances: dict[str, Executor] = {}
+
+
+def check_executor(executor: object, whose: str) -> None:
+    """Raise unless `executor` names or is an executor.
+
+    Parameters:
+        executor: what the user gave.
+        whose: what it was given for, for the message.
+
+    Raises:
+        ValueError: if there is no executor of that name.
+        TypeError: if it is neither a name nor an executor.
+    """
+    if isinstance(executor, str):
+        if executor not in NAMES:
+            from .._names import hint, listed, nearest
+
+            raise ValueError(
+                f"{whose}: there is no executor {executor!r}; "
+                f"the names are {listed(NAMES)}." + hint(nearest(executor, NAMES))
+            )
+    elif not isinstance(executor, Executor):
+        raise TypeError(
+            f"{whose}: an executor is a name or an instance of an executor, "
+            f"got {executor!r}"
+        )
+
+
+def resolve(executor: str | Executor, is_async: bool) -> Executor:
+    """Return the executor that a name stands for, for a task of that kind."""
+    if isinstance(executor, Executor):
+        return executor
+
+    if executor == "auto":
+        executor = "coroutines" if is_async else "threads"
+    found = _instances.get(executor)
+    if found is None:
+        found = _instances[executor] = _make(executor)
+    return found
+
+
+def _make(name: str) -> Executor:
+    if name == "threads":
+        return Threads()
+
+    if name == "sequential":
+        return Sequential()
+
+    from .coroutines import Coroutines
+
+    return Coroutines()
+
+
+def __getattr__(name: str) -> object:
+    if name == "Coroutines":  # needs anyio
+        from .coroutines import Coroutines
+
+        return Coroutines
+
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

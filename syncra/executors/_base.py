@@ -1,0 +1,151 @@
+"""What executors share: the lane of a run, and the loop that every worker is.
+
+A lane is where an executor meets one run. Its workers pull: they take a ready task of
+the lane, run it, report the outcome and at once take the next one. The engine behind
+them is known here only as `Work`; an executor knows nothing of graphs.
+"""
+
+from __future__ import annotations
+
+from threading import current_thread
+from time import perf_counter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextvars import Context
+    from threading import Lock
+    from types import TracebackType
+    from typing import Any, Protocol
+
+    class Work(Protocol):
+        """Be what workers pull from: the engine of one run.
+
+        `enter`, `advance`, `fail` and `cancelled` answer with the id of the task to
+        run next, or a negative number: then the worker has left the lane.
+        """
+
+        functions: Sequence[Callable[..., Any]]
+        arguments: Sequence[Any]
+        values: list[Any]
+        context: Context
+        started: list[float]
+        lock: Lock
+        is_over: bool
+
+        def enter(self, lane: Lane, worker: str) -> int: ...
+        def advance(self, lane: Lane, worker: str, task: int, value: Any) -> int: ...
+        def fail(
+            self, lane: Lane, worker: str, task: int, error: BaseException
+        ) -> int: ...
+        def cancelled(self, lane: Lane, task: int, error: BaseException) -> None: ...
+        def has_ready(self, lane: Lane) -> bool: ...
+
+
+class Executor:
+    """Say how the callables of tasks are executed. Holds nothing of any run.
+
+    Attributes:
+        name: what records call it.
+    """
+
+    __slots__ = ()
+
+    name: str
+
+    def adapt(
+        self, function: Callable[..., Any], is_async: bool, in_loop: bool
+    ) -> Callable[..., Any]:
+        """Return the form of `function` that the workers of this executor call.
+
+        Parameters:
+            function: the callable of a task.
+            is_async: whether calling it gives a coroutine.
+            in_loop: whether the run is awaited in an event loop.
+        """
+        return function
+
+    def open(self, index: int, in_loop: bool) -> Lane:
+        """Return a new lane of this executor for one run."""
+        raise NotImplementedError
+
+
+class Lane:
+    """Connect an executor with one run. Its methods are called under the run's lock.
+
+    Attributes:
+        index: its number in the run.
+        vacant: whether `hire` would do anything. The engine looks at it after every
+            task, so it is an attribute that the lane keeps up to date.
+        on_loop: whether its workers are coroutines on the event loop of the run.
+    """
+
+    __slots__ = ("index", "vacant")
+
+    on_loop = False
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.vacant = True
+
+    def attach(self, work: Work) -> None:
+        """Name the run to work for."""
+        raise NotImplementedError
+
+    def hire(self) -> None:
+        """Get one more worker to pull from this lane."""
+        raise NotImplementedError
+
+    def wake(self) -> None:
+        """Do the same, called from a worker of another lane."""
+        self.hire()
+
+    def left(self) -> None:
+        """Take note that a worker found nothing to do and has left."""
+
+    def stop(self) -> None:
+        """Interrupt what can be interrupted: the run is to end."""
+
+    def over(self) -> None:
+        """Take note that the last task is settled."""
+
+
+def work(work: Work, lane: Lane) -> None:
+    """Be a worker in the calling thread until the lane has nothing ready."""
+    functions = work.functions
+    arguments = work.arguments
+    values = work.values
+    copy_context = work.context.copy
+    advance = work.advance
+    name = current_thread().name
+    task = work.enter(lane, name)
+    while task >= 0:
+        slots = arguments[task]
+        try:
+            if slots is None:
+                value = copy_context().run(functions[task])
+            elif slots.__class__ is int:
+                value = copy_context().run(functions[task], values[slots])
+            else:
+                value = copy_context().run(functions[task], *slots(values))
+        except BaseException as error:
+            task = work.fail(lane, name, task, error)
+        else:
+            task = advance(lane, name, task, value)
+            value = None  # the next task may run for long
+
+
+def without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
+    """Return a traceback from the first frame that is not Syncra's."""
+    while traceback is not None:
+        if not traceback.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+            return traceback
+
+        traceback = traceback.tb_next
+    return None
+
+
+_PACKAGE = __file__[: -len("executors/_base.py")]
+
+#: The clock that everything in a run is measured with, in seconds.
+clock = perf_counter

@@ -1,0 +1,140 @@
+"""Functions in threads: the default for everything that is not a coroutine."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from threading import Lock
+
+from ._base import Executor, Lane, work
+from ._pool import start_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ._base import Work
+
+
+class Threads(Executor):
+    """Run functions in threads, several at once.
+
+    A coroutine function given to it is run to its end in its thread, on an event loop
+    of that thread.
+
+    Parameters:
+        max_workers: how many tasks of a run may be running at once; by default four
+            more than the machine has cores, and 32 at most.
+
+    Raises:
+        ValueError: if max_workers is not positive.
+    """
+
+    __slots__ = ("max_workers",)
+
+    name = "threads"
+
+    def __init__(self, max_workers: int | None = None) -> None:
+        if max_workers is None:
+            max_workers = min(32, (os.cpu_count() or 1) + 4)
+        self.max_workers = checked_workers(max_workers)
+
+    def __repr__(self) -> str:
+        return f"Threads({self.max_workers})"
+
+    def adapt(
+        self, function: Callable[..., Any], is_async: bool, in_loop: bool
+    ) -> Callable[..., Any]:
+        if is_async:
+            from ._private_loop import OnPrivateLoop
+
+            return OnPrivateLoop(function)
+
+        return function
+
+    def open(self, index: int, in_loop: bool) -> ThreadLane:
+        return ThreadLane(index, self.max_workers)
+
+
+class ThreadLane(Lane):
+    """Give one run its threads.
+
+    A worker that finds nothing ready goes back to the kept threads at once; it is as
+    cheap to call it again as to wake it. One worker may be the caller of the run, who
+    waits here instead while nothing is ready.
+    """
+
+    __slots__ = ("_active", "_caller", "_caller_waits", "_max_workers", "_work")
+
+    def __init__(self, index: int, max_workers: int) -> None:
+        super().__init__(index)
+        self._max_workers = max_workers
+        self._active = 0
+        self._caller: Lock | None = None  # released when the caller shall go on
+        self._caller_waits = False
+
+    def attach(self, work: Work) -> None:
+        self._work = work
+
+    def hire(self) -> None:
+        self._active += 1
+        self.vacant = self._active < self._max_workers
+        if self._caller_waits:
+            self._wake_caller()
+        else:
+            start_thread(partial(_work_and_clean, self._work, self))
+
+    def left(self) -> None:
+        self._active -= 1
+        self.vacant = True
+
+    def over(self) -> None:
+        if self._caller_waits:
+            self._wake_caller()
+
+    def serve(self) -> None:
+        """Be a worker in the calling thread until the run is over."""
+        run = self._work
+        self._caller = Lock()
+        self._caller.acquire()
+        with run.lock:
+            self._active += 1
+            self.vacant = self._active < self._max_workers
+        while True:
+            work(run, self)
+            with run.lock:
+                if run.is_over:
+                    return
+
+                self._caller_waits = True
+            # What becomes ready from now on comes through `hire`; nothing was ready
+            # when the worker left, and what came between has found another thread.
+            self._caller.acquire()
+            if run.is_over:
+                return
+
+    def _wake_caller(self) -> None:
+        assert self._caller is not None
+        self._caller_waits = False
+        self._caller.release()
+
+
+def _work_and_clean(run: Work, lane: Lane) -> None:
+    work(run, lane)
+    from sys import modules
+
+    private_loop = modules.get(f"{__package__}._private_loop")
+    if private_loop is not None:
+        private_loop.close()
+
+
+def checked_workers(max_workers: object) -> int:
+    """Return a number of workers, or raise for what cannot be one."""
+    if isinstance(max_workers, bool) or not isinstance(max_workers, int):
+        raise TypeError(f"max_workers is a positive int, got {max_workers!r}")
+
+    if max_workers < 1:
+        raise ValueError(f"max_workers is at least 1, got {max_workers}")
+
+    return max_workers
