@@ -25,19 +25,23 @@ def interpreters() -> list[str]:
     """Return the supported Pythons that really run here, and print the others."""
     found = []
     for version in NEWEST_FIRST:
-        path = shutil.which(f"python{version}")
-        here = version == "{}.{}".format(*sys.version_info)
-        if here or (
-            path
-            and not subprocess.run([path, "-c", ""], capture_output=True).returncode
-        ):
+        if version == "{}.{}".format(*sys.version_info) or runs(f"python{version}"):
             found.append(version)
         else:
             print(f"noxfile: Python {version} is not here; its tests are skipped")
     return found
 
 
-def dependencies(*groups: str) -> list[str]:
+def runs(name: str) -> bool:
+    """Return whether a command is there and is more than a version manager's stub."""
+    path = shutil.which(name)
+    if path is None:
+        return False
+
+    return subprocess.run([path, "-c", ""], check=False).returncode == 0
+
+
+def dependencies(*groups: str) -> tuple[str, ...]:
     """Return the requirements of dependency groups."""
     return nox.project.dependency_groups(PROJECT, *groups)
 
@@ -63,9 +67,7 @@ def tests(session: nox.Session) -> None:
     """Run the tests on every supported Python that is on the machine."""
     wanted = dependencies("tests")
     if str(session.python).endswith("t"):
-        wanted = [
-            "hypothesis<=6.155.7" if "hypothesis" in name else name for name in wanted
-        ]
+        wanted = (*wanted, "hypothesis<=6.155.7")
     session.install(".", *wanted)
     session.run("pytest", *session.posargs, env={"PYTHONFAULTHANDLER": "1"})
 

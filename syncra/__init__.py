@@ -59,7 +59,26 @@ _HOMES = {
     "task": "_decorator",
 }
 
-__all__ = [*_HOMES]
+__all__ = [
+    "Attempt",
+    "Context",
+    "Coroutines",
+    "Graph",
+    "Input",
+    "Run",
+    "Sequential",
+    "State",
+    "SyncraError",
+    "Task",
+    "TaskRecord",
+    "Threads",
+    "delete_graph",
+    "errors",
+    "executors",
+    "get_graph",
+    "list_graphs",
+    "task",
+]
 
 
 def __getattr__(name: str) -> object:

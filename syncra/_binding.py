@@ -146,7 +146,7 @@ def bind(
             target = _place(label, signature, name, "dependencies=", filled, extra)
             target[name] = link.source
     else:
-        remaining = _bind_by_name(signature, links, filled)  # type: ignore[arg-type]
+        remaining = _bind_by_name(signature, links, filled)
     for name in signature.context:
         filled.setdefault(name, FromContext())
     rest = _bind_in_order(signature, remaining, filled)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ._binding import Binding, Source
 
     Values: TypeAlias = list[Any]
-    Arguments: TypeAlias = None | int | Callable[[Values], Iterable[Any]]
+    Arguments: TypeAlias = int | Callable[[Values], Iterable[Any]] | None
 
 
 class Layout:

@@ -85,7 +85,7 @@ class Context:
         return getLogger(f"syncra.{self.graph}.{self.task}")
 
     def cancelled(self) -> bool:
-        """Return whether the run is being stopped, so that a long task can end early."""
+        """Return whether the run is to stop, so that a long task can end early."""
         return self._run.machine.stopped
 
     def __repr__(self) -> str:

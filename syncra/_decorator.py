@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     @overload
     def task(graph: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
     @overload
-    def task(graph: Callable[P, R], /) -> Task[P, R]: ...
+    def task(graph: Callable[P, R], /) -> Task[P, R]: ...  # type: ignore[overload-overlap]
     @overload
     def task(
         graph: str | Graph | None = None,

@@ -39,7 +39,7 @@ ON_ERROR = ("raise", "continue")
 _MOST_KEPT = 32
 
 
-class Graph(Mapping[str, Task]):
+class Graph(Mapping[str, "Task[..., Any]"]):
     """Collect tasks that depend on one another, and run them.
 
     A graph is a mapping of name to `Task`, in the order the tasks were added. Calling
@@ -158,19 +158,6 @@ class Graph(Mapping[str, Task]):
         @overload
         def add(
             self,
-            item: AsyncTask[P, R] | Callable[P, Coroutine[Any, Any, R]],
-            *,
-            name: str | None = None,
-            dependencies: Dependencies = (),
-            after: Dependencies = (),
-            outputs: Iterable[str] = (),
-            kwargs: Mapping[str, Any] | None = None,
-            executor: str | Executor | None = None,
-            tags: Iterable[str] = (),
-        ) -> AsyncTask[P, R]: ...
-        @overload
-        def add(
-            self,
             item: Graph,
             *,
             name: str | None = None,
@@ -181,6 +168,19 @@ class Graph(Mapping[str, Task]):
             executor: str | Executor | None = None,
             tags: Iterable[str] = (),
         ) -> Task[..., Run]: ...
+        @overload
+        def add(
+            self,
+            item: AsyncTask[P, R] | Callable[P, Coroutine[Any, Any, R]],
+            *,
+            name: str | None = None,
+            dependencies: Dependencies = (),
+            after: Dependencies = (),
+            outputs: Iterable[str] = (),
+            kwargs: Mapping[str, Any] | None = None,
+            executor: str | Executor | None = None,
+            tags: Iterable[str] = (),
+        ) -> AsyncTask[P, R]: ...
         @overload
         def add(
             self,

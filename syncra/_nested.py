@@ -24,22 +24,20 @@ def nested(inner: Graph, outer: Graph) -> Callable[..., Any]:
     if inner is outer:
         raise ValueError(f"graph {inner.name!r} cannot be a task of itself")
 
-    if inner.is_async:
+    async def run_async(**inputs: Any) -> Any:
+        return await inner.arun(inputs)
 
-        async def run_graph(**inputs: Any) -> Any:
-            return await inner.arun(inputs)
+    def run_sync(**inputs: Any) -> Any:
+        return inner.run(inputs)
 
-    else:
-
-        def run_graph(**inputs: Any) -> Any:
-            return inner.run(inputs)
-
+    run_graph: Any = run_async if inner.is_async else run_sync
     run_graph.__name__ = run_graph.__qualname__ = inner.name
     run_graph.__doc__ = f"Run graph {inner.name!r} and return its run."
-    run_graph.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    run_graph.__signature__ = inspect.Signature(
         [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY)
             for name in inner.inputs
         ]
     )
-    return run_graph
+    function: Callable[..., Any] = run_graph
+    return function

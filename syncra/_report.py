@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from ._core import states as core
@@ -141,7 +141,7 @@ class Records(Mapping[str, TaskRecord]):
     def _moment(self, clock: float) -> datetime:
         journal = self._journal
         since = timedelta(seconds=clock - journal.clock_at_start)
-        return datetime.fromtimestamp(journal.time_at_start, timezone.utc) + since
+        return datetime.fromtimestamp(journal.time_at_start, UTC) + since
 
     def _because(self, task: int) -> tuple[str, ...]:
         """Return the names of the tasks that a skipped one owes it to."""

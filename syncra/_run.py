@@ -22,7 +22,7 @@ from .executors._pool import start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Generator, Iterator
     from types import TracebackType
     from typing import Any, NoReturn, TypeVar, overload
 
@@ -187,7 +187,7 @@ class Run(Mapping[str, object]):
         @overload
         def __getitem__(self, key: Task[..., R]) -> R: ...
         @overload
-        def __getitem__(self, key: str | Part | Callable[..., Any]) -> Any: ...
+        def __getitem__(self, key: str | Part) -> Any: ...
         def __getitem__(self, key: Any) -> Any: ...
     else:
 

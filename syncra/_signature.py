@@ -229,7 +229,7 @@ def _means_context(annotation: Any, function: Callable[..., Any]) -> bool:
 
 def _evaluates_to_context(text: str, names: dict[str, Any]) -> bool:
     try:
-        found = eval(text, names)  # noqa: S307 - the module's own annotation
+        found = eval(text, names)
     except Exception:
         # Imported for type checkers only: then the name has to do.
         return text in ("Context", "syncra.Context")

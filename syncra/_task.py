@@ -80,7 +80,7 @@ class _Doc:
 
 
 class Task(_Typed[P, R]):
-    __doc__ = _Doc(  # type: ignore[assignment]
+    __doc__ = _Doc(
         """Run a callable as one task of a graph.
 
     Made by `@task`, `@graph.task` or `graph.add`. Calling it calls the function, so it
@@ -226,9 +226,6 @@ class AsyncTask(Task[P, R]):
         def __call__(  # type: ignore[override]
             self, *args: P.args, **kwargs: P.kwargs
         ) -> Coroutine[Any, Any, R]: ...
-
-
-AsyncTask.__name__ = "Task"
 
 
 class Part:

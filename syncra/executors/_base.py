@@ -12,7 +12,7 @@ from time import perf_counter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from contextvars import Context
     from threading import Lock
     from types import TracebackType
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
         run next, or a negative number: then the worker has left the lane.
         """
 
-        functions: Sequence[Callable[..., Any]]
-        arguments: Sequence[Any]
+        functions: list[Callable[..., Any]]
+        arguments: Any  # see `_calls`
         values: list[Any]
         context: Context
         started: list[float]

@@ -179,6 +179,9 @@ class LoopLane(Lane):
         started = work.started
         copy_context = work.context.copy
         advance = work.advance
+        context: Any
+        if not self._slice_end:
+            self._slice_end = clock() + SLICE
         with work.lock:
             self._active += 1
             self.vacant = not self._one_at_a_time
@@ -214,6 +217,7 @@ class LoopLane(Lane):
             else:
                 task = advance(self, "loop", task, value)
                 value = None
+            # What a finished task leaves must not wait for the next one to finish.
             coroutine = context = None
 
 
@@ -243,7 +247,7 @@ class Resumed:
     def __await__(self) -> Generator[Any, Any, Any]:
         run, coroutine = self._run, self._coroutine
         waits_for = self._waits_for
-        send, throw = coroutine.send, coroutine.throw
+        step: Callable[[Any], Any]
         while True:
             try:
                 answer = yield waits_for
@@ -251,9 +255,9 @@ class Resumed:
                 run(coroutine.close)
                 raise
             except BaseException as error:
-                step, argument = throw, error
+                step, argument = coroutine.throw, error
             else:
-                step, argument = send, answer
+                step, argument = coroutine.send, answer
             try:
                 waits_for = run(step, argument)
             except StopIteration as stop:

@@ -1,0 +1,120 @@
+"""What type checkers must make of the public names. Checked, never executed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, assert_type
+
+from syncra import Context, Graph, Run, Task, get_graph, list_graphs, task
+from syncra.executors import Threads
+
+
+# Every spelling of the decorator keeps the parameters and the result.
+@task
+def bare(path: str) -> list[int]:
+    return [len(path)]
+
+
+@task(graph="etl")
+def extract(path: str, *, limit: int = 10) -> list[int]:
+    return [len(path)] * limit
+
+
+@task("etl", dependencies=extract, name="more")
+async def enrich(rows: list[int]) -> dict[str, int]:
+    return {str(row): row for row in rows}
+
+
+@task(graph_name="etl", dependencies=[extract, enrich], executor=Threads(2))
+def crunch(rows: list[int], more: dict[str, int]) -> float:
+    return sum(rows) / len(more)
+
+
+graph = Graph("typed", executor="threads", on_error="continue")
+
+
+@graph.task
+def first(context: Context) -> bytes:
+    return context.run_id.encode()
+
+
+@graph.task(dependencies={"data": first}, outputs=("head", "tail"))
+async def second(data: bytes) -> tuple[bytes, bytes]:
+    return data[:1], data[1:]
+
+
+# Called like the function, with its signature.
+assert_type(extract("x", limit=3), list[int])
+assert_type(bare("x"), list[int])
+pending: Coroutine[Any, Any, dict[str, int]] = enrich([1])
+extract(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+extract("x", limt=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+crunch([1], {}, 3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+# Adding keeps types too.
+added = graph.add(len, dependencies=first)
+assert_type(added("x"), int)
+
+
+def plain(number: int) -> str:
+    return str(number)
+
+
+plain_task = graph.add(plain, name="plain", kwargs={"number": 3})
+assert_type(plain_task(3), str)
+plain_as_task: Task[..., str] = plain_task
+
+
+async def coroutine(number: int) -> str:
+    return str(number)
+
+
+async_task = graph.add(coroutine)
+pending_too: Coroutine[Any, Any, str] = async_task(3)
+
+# Results have the type of what the function returns, or what its coroutine does.
+run = get_graph("etl")(path="data.csv")
+assert_type(run, Run)
+assert_type(run[extract], list[int])
+assert_type(run[enrich], dict[str, int])
+assert_type(run[crunch], float)
+assert_type(run[first], bytes)
+assert_type(run[second], tuple[bytes, bytes])
+assert_type(run[async_task], str)
+assert_type(run[plain_task], str)
+assert_type(run["anything"], Any)
+assert_type(run[second["head"]], Any)
+assert_type(list_graphs(), list[str])
+
+# A graph as one task gives a run.
+nested = graph.add(get_graph("etl"), name="nested")
+assert_type(run[nested], Run)
+assert_type(run[nested][crunch], float)
+
+
+async def service() -> None:
+    assert_type(await get_graph("etl")(path="x"), Run)
+    assert_type(await graph.arun({}, targets=[first]), Run)
+    assert_type(await enrich([1]), dict[str, int])
+    started = graph.start()
+    assert_type(await started, Run)
+    assert_type(started.wait(1.0), bool)
+
+
+# Dependencies are tasks, names, functions or parts of results, alone or several.
+graph.add(plain, name="a", dependencies=first)
+graph.add(plain, name="b", dependencies="first")
+graph.add(plain, name="c", dependencies=[first, "a", plain, second["head"]])
+graph.add(plain, name="d", dependencies=first & second & plain_task)
+graph.add(plain, name="e", dependencies={"number": first}, after=plain_task)
+
+# Decorators can be stacked, and a decorator kept.
+stacked = task(graph="other")(extract)
+assert_type(stacked("x"), list[int])
+decorate = task(graph="kept", tags=["slow"])
+assert_type(decorate(plain)(3), str)
+
+with graph.override({first: lambda: b"x", "a": plain}) as overridden:
+    assert_type(overridden, Graph)
+
+functions: list[Callable[..., Any]] = [extract, enrich]  # tasks are callables
