@@ -59,7 +59,7 @@ def typing(session: nox.Session) -> None:
     """Check types, inside the package and as its users see them."""
     session.install("-e", ".", *dependencies("typing"), "nox")
     session.run("mypy")
-    session.run("pyright")
+    session.run("basedpyright")
 
 
 @nox.session(python=interpreters())

@@ -322,7 +322,12 @@ class Compiler:
             self._by_function = {}
             for name, task in self._tasks.items():
                 self._by_function.setdefault(id(task.function), []).append(name)
-        names = self._by_function.get(id(function), ())
+        # Of its own function a task means the other one: it cannot wait for itself.
+        names = [
+            name
+            for name in self._by_function.get(id(function), ())
+            if name != definition.name
+        ]
         if len(names) == 1:
             return names[0]
 

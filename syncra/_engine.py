@@ -131,6 +131,7 @@ class Engine:
         """Take the error of a task and give its worker the next one."""
         traceback = without_own_frames(error.__traceback__)
         error.__traceback__ = traceback
+        self._add_note(error, task)
         self._acquire()
         try:
             now = clock()
@@ -257,6 +258,13 @@ class Engine:
             if not self.is_over:
                 self._when_over.append(callback)
             return not self.is_over
+
+    def _add_note(self, error: BaseException, task: int) -> None:
+        """Make an error say which task of which graph has raised it."""
+        compiled = self.compiled
+        note = f"raised by task {compiled.names[task]!r} of graph {compiled.graph!r}"
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
 
     # Under the lock.
 

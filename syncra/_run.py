@@ -341,11 +341,6 @@ class Run(Mapping[str, object]):
             return
 
         error = journal.errors[task]
-        note = (
-            f"raised by task {journal.compiled.names[task]!r} of graph {self.graph!r}"
-        )
-        if note not in getattr(error, "__notes__", ()):
-            error.add_note(note)
         try:
             raise_again(error, journal.tracebacks[task])
         finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from threading import current_thread
 from time import perf_counter
+from types import CoroutineType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,22 +118,37 @@ def work(work: Work, lane: Lane) -> None:
     values = work.values
     copy_context = work.context.copy
     advance = work.advance
+    context: Any
     name = current_thread().name
     task = work.enter(lane, name)
     while task >= 0:
         slots = arguments[task]
         try:
+            context = copy_context()
             if slots is None:
-                value = copy_context().run(functions[task])
+                value = context.run(functions[task])
             elif slots.__class__ is int:
-                value = copy_context().run(functions[task], values[slots])
+                value = context.run(functions[task], values[slots])
             else:
-                value = copy_context().run(functions[task], *slots(values))
+                value = context.run(functions[task], *slots(values))
+            if value.__class__ is CoroutineType:
+                value = _run_coroutine(value, context)
         except BaseException as error:
             task = work.fail(lane, name, task, error)
         else:
             task = advance(lane, name, task, value)
-            value = None  # the next task may run for long
+            value = context = None  # the next task may run for long
+
+
+def _run_coroutine(coroutine: Any, context: Context) -> Any:
+    """Run the coroutine that a plain function gave instead of a result.
+
+    Whether a function does that cannot be seen before: it may wrap a coroutine
+    function without being one.
+    """
+    from ._private_loop import run_here
+
+    return context.run(run_here, coroutine)
 
 
 def without_own_frames(traceback: TracebackType | None) -> TracebackType | None:

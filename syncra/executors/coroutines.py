@@ -273,7 +273,11 @@ class InThread:
         self.__wrapped__ = function
 
     async def __call__(self, *arguments: Any) -> Any:
-        return await anyio.to_thread.run_sync(self.__wrapped__, *arguments)
+        result = await anyio.to_thread.run_sync(self.__wrapped__, *arguments)
+        if result.__class__ is CoroutineType:
+            return await result  # a wrapped coroutine function
+
+        return result
 
 
 def call_soon_here() -> Callable[[Callable[[], object]], object]:

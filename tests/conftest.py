@@ -1,0 +1,101 @@
+"""What all tests share: a check for leaks, and every way to run a graph."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psutil
+import pytest
+import trio
+
+from syncra import Graph, Run
+from syncra.executors import Threads, _pool
+
+Runner = Callable[..., Run]
+
+
+def blocking(executor: Any) -> Runner:
+    def run(graph: Graph, /, inputs: Any = None, **options: Any) -> Run:
+        return graph.run(inputs, **{"executor": executor, **options})
+
+    return run
+
+
+def awaited(run_loop: Callable[..., Run], executor: Any = "auto") -> Runner:
+    def run(graph: Graph, /, inputs: Any = None, **options: Any) -> Run:
+        async def main() -> Run:
+            return await graph.arun(inputs, **{"executor": executor, **options})
+
+        return run_loop(main)
+
+    return run
+
+
+def with_asyncio(main: Callable[[], Any]) -> Any:
+    return asyncio.run(main())
+
+
+def background(graph: Graph, /, inputs: Any = None, **options: Any) -> Run:
+    run = graph.start(inputs, **options)
+    run.wait()
+    if options.get("on_error", graph.on_error) == "raise" and run.errors:
+        raise next(iter(run.errors.values()))
+
+    return run
+
+
+#: Every way to run a graph, by name. The contract suite runs over all of them.
+RUNNERS: dict[str, Runner] = {
+    "sequential": blocking("sequential"),
+    "threads": blocking("threads"),
+    "one-thread": blocking(Threads(1)),
+    "auto": blocking("auto"),
+    "asyncio": awaited(with_asyncio),
+    "trio": awaited(trio.run),
+    "asyncio-sequential": awaited(with_asyncio, "sequential"),
+    "trio-threads": awaited(trio.run, "threads"),
+    "background": background,
+}
+
+
+@pytest.fixture(params=list(RUNNERS))
+def run(request: pytest.FixtureRequest) -> Runner:
+    """Run a graph in each way there is: `run(graph, inputs, **options)`."""
+    return RUNNERS[request.param]
+
+
+@pytest.fixture(autouse=True)
+def no_leaks() -> Iterator[None]:
+    """Fail a test that leaves a thread, process or open file behind."""
+    before = leftovers()
+    yield
+    # A thread that has just ended a run needs a moment to be idle again.
+    deadline = time.monotonic() + 5
+    while leaked := leftovers() - before:
+        if time.monotonic() > deadline:
+            pytest.fail(f"left behind: {sorted(leaked)}")
+        gc.collect()
+        time.sleep(0.005)
+
+
+def leftovers() -> set[str]:
+    """Return what is alive in this process beyond its idle kept threads."""
+    process = psutil.Process()
+    threads = [thread for thread in threading.enumerate() if thread.is_alive()]
+    kept = [thread for thread in threads if thread.name.startswith("syncra-")]
+    found = {
+        f"thread {thread.name} {thread.ident}"
+        for thread in threads
+        # trio keeps idle threads of its own for a while.
+        if thread not in kept and not thread.name.startswith("Trio thread")
+    }
+    busy = len(kept) - _pool.idle_count()
+    found |= {f"busy thread {number}" for number in range(busy)}
+    found |= {f"process {child.pid}" for child in process.children(recursive=True)}
+    found |= {f"file {number}" for number in range(process.num_fds())}
+    return found
