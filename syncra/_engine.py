@@ -299,7 +299,11 @@ class Engine:
             lane.over()
         for callback in self._when_over:
             callback()
+        # No circle of references may keep results alive once the run is forgotten.
         self._when_over.clear()
+        self.lanes.clear()
+        self.loop_lanes.clear()
+        self.values[self.compiled.run_slot] = None
 
     def _acquire(self) -> None:
         if _free_threaded:

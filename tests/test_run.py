@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 import threading
+import time
 import traceback
+import weakref
 from typing import Any
 
 import anyio
@@ -359,6 +362,44 @@ def test_wide_coroutines_all_wait_at_once(run, request) -> None:
     for number in range(100):
         graph.add(meet, name=str(number))
     assert set(dict(run(graph)).values()) == {100}
+
+
+def test_results_are_freed_with_the_run(run, request) -> None:
+    """No circle of references keeps them until the garbage collector comes."""
+    if "trio" in request.node.callspec.id:
+        pytest.skip("not so under trio yet")
+
+    class Value:
+        pass
+
+    graph = Graph()
+
+    async def pass_on(value: Value) -> Value:
+        await anyio.sleep(0)
+        return value
+
+    graph.add(Value, name="make")
+    graph.add(pass_on, dependencies="make")
+    graph.add(
+        lambda value, context: value,
+        name="end",
+        dependencies="pass_on",
+        kwargs={"context": None},
+    )
+    gc.collect()
+    gc.disable()
+    try:
+        found = run(graph)
+        value = weakref.ref(found["end"])
+        assert value() is not None
+        del found
+        # A worker thread lets go of the run a moment after the run is over.
+        deadline = time.monotonic() + 10
+        while value() is not None and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert value() is None
+    finally:
+        gc.enable()
 
 
 def test_threads_really_run_at_once() -> None:

@@ -101,6 +101,8 @@ class LoopHost:
                 with anyio.CancelScope(shield=True):
                     await self._reside()
                 raise
+        for lane in self._lanes:
+            lane.host = None  # lanes and host would keep each other alive
 
     async def _reside(self) -> None:
         work = self._work
