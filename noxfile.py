@@ -25,20 +25,27 @@ def interpreters() -> list[str]:
     """Return the supported Pythons that really run here, and print the others."""
     found = []
     for version in NEWEST_FIRST:
-        if version == "{}.{}".format(*sys.version_info) or runs(f"python{version}"):
+        if version == "{}.{}".format(*sys.version_info) or runs(version):
             found.append(version)
         else:
             print(f"noxfile: Python {version} is not here; its tests are skipped")
     return found
 
 
-def runs(name: str) -> bool:
-    """Return whether a command is there and is more than a version manager's stub."""
-    path = shutil.which(name)
+def runs(version: str) -> bool:
+    """Return whether that Python is there: not a version manager's stub, not another.
+
+    A free-threaded build also answers to the name without the "t".
+    """
+    path = shutil.which(f"python{version}")
     if path is None:
         return False
 
-    return subprocess.run([path, "-c", ""], check=False).returncode == 0
+    code = "import sys; print('%d.%d' % sys.version_info[:2] + sys.abiflags)"
+    found = subprocess.run(
+        [path, "-c", code], capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip() == version
 
 
 def dependencies(*groups: str) -> tuple[str, ...]:

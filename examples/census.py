@@ -198,15 +198,15 @@ def files_by_package(root: Path) -> dict[str, list[str]]:
     for place, directories, names in os.walk(root, onerror=unlisted.append):
         directories[:] = set(directories) - EXCLUDED
         found += [os.path.join(place, name) for name in names if name.endswith(".py")]
+    if not found:
+        raise ValueError(f"{root} has no Python files")
+
     # What cannot be listed is taken for a file, which cannot be read.
     found += [error.filename for error in unlisted]
     packages: dict[str, list[str]] = {}
     for path in sorted(Path(each).relative_to(root).as_posix() for each in found):
         package = path.partition("/")[0].removesuffix(".py")
         packages.setdefault(package, []).append(path)
-    if not packages:
-        raise ValueError(f"{root} has no Python files")
-
     return packages
 
 
@@ -307,6 +307,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.top < 1:
         parser.error(f"argument --top: {options.top} is not positive")
+    if not options.json.parent.is_dir():
+        parser.error(f"argument --json: {options.json.parent} is not a directory")
     return options
 
 
