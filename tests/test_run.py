@@ -374,8 +374,8 @@ def test_results_are_freed_with_the_run(run, request) -> None:
     """No circle of references keeps them until the garbage collector comes."""
     if "trio" in request.node.callspec.id:
         pytest.skip("not so under trio yet")
-    if "background" in request.node.callspec.id and not gil_enabled():
-        pytest.skip("not so in a kept thread without the GIL yet")
+    if not gil_enabled():
+        pytest.skip("not so without the GIL yet")
 
     class Value:
         pass
