@@ -36,7 +36,7 @@ from syncra import Graph
 
 EXCLUDED = {"site-packages", "dist-packages", "__pycache__"}
 BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")  # hold statements
-# In these versions a thread can make `ast.parse` fail in another one (gh-106905).
+# Before 3.12.2 a thread could make `ast.parse` fail in another one (gh-106905).
 PARSER = threading.Lock() if sys.version_info < (3, 12, 2) else nullcontext()
 
 
