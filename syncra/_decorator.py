@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from ._graph import Graph
-from ._options import options_from
+from ._options import new_task
 from ._registry import graph_of_name
-from ._task import Part, Task, make_task
+from ._task import Part, Task
 from .errors import UnknownDependencyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
-    from typing import Any, ParamSpec, TypeVar, overload
+    from collections.abc import Callable, Coroutine
+    from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
-    from ._graph import _Decorator
-    from ._task import AsyncTask, Dependencies
-    from .executors import Executor
+    from typing_extensions import Unpack
+
+    from ._options import NamedOptions
+    from ._task import AsyncTask
 
     P = ParamSpec("P")
     R = TypeVar("R")
+
+    class Decorator(Protocol):
+        """Turn a function into a task."""
+
+        @overload
+        def __call__(
+            self, function: Callable[P, Coroutine[Any, Any, R]], /
+        ) -> AsyncTask[P, R]: ...
+        @overload
+        def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
 
 if TYPE_CHECKING:
 
@@ -30,15 +42,9 @@ if TYPE_CHECKING:
     def task(
         graph: str | Graph | None = None,
         *,
-        name: str | None = None,
-        dependencies: Dependencies = (),
-        after: Dependencies = (),
-        outputs: Iterable[str] = (),
-        kwargs: Mapping[str, Any] | None = None,
-        executor: str | Executor | None = None,
-        tags: Iterable[str] = (),
         graph_name: str | Graph | None = None,
-    ) -> _Decorator: ...
+        **options: Unpack[NamedOptions],
+    ) -> Decorator: ...
     def task(*args: Any, **options: Any) -> Any: ...
 
 else:
@@ -49,11 +55,8 @@ else:
         name=None,
         dependencies=(),
         after=(),
-        outputs=(),
-        kwargs=None,
-        executor=None,
-        tags=(),
         graph_name=None,
+        **options,
     ):
         """Make a task of the decorated function.
 
@@ -107,8 +110,7 @@ else:
                 raise TypeError(f"graph_name= is a name or a Graph, got {graph!r}")
 
         def decorate(function):
-            options = options_from(function, outputs, kwargs, executor, tags)
-            made = make_task(function, name, dependencies, after, options)
+            made = new_task(function, name, dependencies, after, **options)
             joins = graph_of_name(graph) if isinstance(graph, str) else graph
             if joins is None:
                 joins = _graph_of_dependencies(made)

@@ -2,23 +2,63 @@
 
 from __future__ import annotations
 
-from ._task import DEFAULT_OPTIONS, Options, name_of
+from ._task import DEFAULT_OPTIONS, Options, make_task, name_of
 from .executors import check_executor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import Any
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any, TypedDict
 
+    from typing_extensions import Unpack
+
+    from ._definition import Target
+    from ._task import Dependencies, Task
     from .executors import Executor
+
+    class TaskOptions(TypedDict, total=False):
+        """Hold what `task()` takes beside graph, name and wiring."""
+
+        outputs: Iterable[str]
+        kwargs: Mapping[str, Any] | None
+        executor: str | Executor | None
+        tags: Iterable[str]
+
+    class NamedOptions(TaskOptions, total=False):
+        """Hold what `graph.add()` takes beside the callable."""
+
+        name: str | None
+        dependencies: Dependencies
+        after: Dependencies
+
+    class RunOptions(TypedDict, total=False):
+        """Hold what `graph.run()` takes beside the inputs."""
+
+        targets: Iterable[Target] | None
+        executor: str | Executor | None
+        on_error: str | None
+
+
+def new_task(
+    function: Callable[..., Any],
+    name: str | None = None,
+    dependencies: Dependencies = (),
+    after: Dependencies = (),
+    **options: Unpack[TaskOptions],
+) -> Task[..., Any]:
+    """Return a free task of `function`; see `syncra.task` for the parameters."""
+    checked = options_from(function, **options) if options else DEFAULT_OPTIONS
+    return make_task(function, name, dependencies, after, checked)
 
 
 def options_from(
     function: object,
-    outputs: Iterable[str],
-    kwargs: Mapping[str, Any] | None,
-    executor: str | Executor | None,
-    tags: Iterable[str],
+    *,
+    outputs: Iterable[str] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    executor: str | Executor | None = None,
+    tags: Iterable[str] = (),
+    **unknown: object,
 ) -> Options:
     """Return the options of a task, each of them checked.
 
@@ -30,13 +70,13 @@ def options_from(
         tags: labels of the task.
 
     Raises:
-        TypeError: if something has the wrong type.
+        TypeError: if something has the wrong type, or there is no such option.
         ValueError: if a name stands twice or there is no such executor.
     """
-    if outputs == () and kwargs is None and executor is None and tags == ():
-        return DEFAULT_OPTIONS
-
     whose = f"task {name_of(function)!r}"
+    if unknown:
+        raise _no_such_option(next(iter(unknown)), whose)
+
     if executor is not None:
         check_executor(executor, whose)
     if kwargs is not None and not all(isinstance(key, str) for key in kwargs):
@@ -47,6 +87,17 @@ def options_from(
         kwargs=dict(kwargs) if kwargs is not None else {},
         executor=executor,
         tags=frozenset(_names(tags, whose, "tags")),
+    )
+
+
+def _no_such_option(name: str, whose: str) -> TypeError:
+    from inspect import signature
+
+    from ._names import hint, nearest
+
+    known = [*signature(options_from).parameters, "name", "dependencies", "after"]
+    return TypeError(
+        f"{whose}: there is no option {name!r}." + hint(nearest(name, known))
     )
 
 
