@@ -21,16 +21,21 @@ if TYPE_CHECKING:
     from . import executors as executors
     from ._compile import Input as Input
     from ._context import Context as Context
+    from ._core.policy import Retry as Retry
     from ._decorator import task as task
     from ._graph import Graph as Graph
+    from ._records import Attempt as Attempt
+    from ._records import Progress as Progress
+    from ._records import State as State
+    from ._records import TaskRecord as TaskRecord
     from ._registry import delete_graph as delete_graph
     from ._registry import get_graph as get_graph
     from ._registry import list_graphs as list_graphs
-    from ._report import Attempt as Attempt
-    from ._report import State as State
-    from ._report import TaskRecord as TaskRecord
+    from ._report import Report as Report
     from ._run import Run as Run
     from ._task import Task as Task
+    from .errors import DontRetry as DontRetry
+    from .errors import Skip as Skip
     from .errors import SyncraError as SyncraError
     from .executors import Coroutines as Coroutines
     from .executors import Sequential as Sequential
@@ -39,17 +44,22 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Attempt": "_report",
+    "Attempt": "_records",
     "Context": "_context",
     "Coroutines": "executors",
+    "DontRetry": "errors",
     "Graph": "_graph",
     "Input": "_compile",
+    "Progress": "_records",
+    "Report": "_report",
+    "Retry": "_core.policy",
     "Run": "_run",
     "Sequential": "executors",
-    "State": "_report",
+    "Skip": "errors",
+    "State": "_records",
     "SyncraError": "errors",
     "Task": "_task",
-    "TaskRecord": "_report",
+    "TaskRecord": "_records",
     "Threads": "executors",
     "delete_graph": "_registry",
     "errors": "errors",
@@ -63,10 +73,15 @@ __all__ = [
     "Attempt",
     "Context",
     "Coroutines",
+    "DontRetry",
     "Graph",
     "Input",
+    "Progress",
+    "Report",
+    "Retry",
     "Run",
     "Sequential",
+    "Skip",
     "State",
     "SyncraError",
     "Task",

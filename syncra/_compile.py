@@ -14,10 +14,11 @@ from ._calls import (
     arguments_of,
     fetch,
 )
+from ._core.machine import ALL_DONE, ALL_SUCCEEDED, TRIGGERS
 from ._core.plan import Plan, PlanCycle
 from ._names import hint, listed, nearest, place_of
 from ._signature import EMPTY, is_coroutine_function, signature_of
-from ._task import Part, Task
+from ._task import DEFAULT_OPTIONS, Part, Task
 from .errors import CycleError, GraphError, SignatureError, UnknownDependencyError
 
 TYPE_CHECKING = False
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from ._binding import Binding
     from ._calls import Arguments, Values
+    from ._core.policy import Retry
 
 
 class Input:
@@ -65,7 +67,10 @@ class Compiled:
         run_slot: the slot of that list that holds the run.
         input_slots: the slot of each input, by name.
         inputs: a description of each input, by name.
-        routes: what executors made of it, kept by them (see `_engine`).
+        routes: what executors made of it, kept by them (see `_route`).
+        limits: seconds that an attempt may take, of the tasks that have a timeout.
+        retries: the retry policies, of the tasks that have one.
+        triggers: the trigger of each task, or None if all are the default.
     """
 
     __slots__ = (
@@ -76,12 +81,15 @@ class Compiled:
         "input_slots",
         "inputs",
         "is_async",
+        "limits",
         "names",
         "plan",
+        "retries",
         "routes",
         "run_slot",
         "tasks",
         "template",
+        "triggers",
     )
 
     graph: str
@@ -97,6 +105,9 @@ class Compiled:
     input_slots: dict[str, int]
     inputs: dict[str, Input]
     routes: dict[object, Any]
+    limits: dict[int, float]
+    retries: dict[int, Retry]
+    triggers: bytearray | None
 
 
 class Compiler:
@@ -141,6 +152,9 @@ class Compiler:
         compiled.functions = [None] * count  # type: ignore[list-item]
         compiled.arguments = [None] * count
         compiled.is_async = bytearray(count)
+        compiled.limits = {}
+        compiled.retries = {}
+        compiled.triggers = None
         predecessors: list[Sequence[int]] = [()] * count
         for task, definition in enumerate(compiled.tasks):
             try:
@@ -175,6 +189,8 @@ class Compiler:
         if is_coroutine_function(function):
             compiled.is_async[task] = 1
         options = definition.options
+        if options is not DEFAULT_OPTIONS:
+            self._note_options(compiled, task, definition)
         given = definition.dependencies
         if type(given) is tuple and not (options.kwargs or options.outputs):
             before = self._add_simple(compiled, task, definition, function, given)
@@ -197,6 +213,28 @@ class Compiler:
             )
 
         return before
+
+    def _note_options(
+        self, compiled: Compiled, task: int, definition: Task[..., Any]
+    ) -> None:
+        options = definition.options
+        if options.timeout is not None:
+            compiled.limits[task] = options.timeout
+        if options.retry is not None:
+            compiled.retries[task] = options.retry
+        if options.trigger == TRIGGERS[ALL_SUCCEEDED]:
+            return
+
+        if compiled.triggers is None:
+            compiled.triggers = bytearray(len(self._tasks))
+        trigger = compiled.triggers[task] = TRIGGERS.index(options.trigger)
+        if trigger != ALL_DONE and not (definition.dependencies or definition.after):
+            raise GraphError(
+                f"task {definition.name!r} ({definition.place}) of graph "
+                f"{self._graph!r} has the trigger {options.trigger!r} but no "
+                f"dependencies, so it would never run. Say what it watches, with "
+                f"dependencies= or after=."
+            )
 
     def _add_simple(
         self,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from ._core.states import SUCCEEDED
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from logging import Logger
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
     from ._compile import Compiled
     from ._core.machine import Machine
+    from ._journal import Journal
 
     class RunView(Protocol):
         """Be the part of a run that its tasks may see."""
@@ -20,8 +23,10 @@ if TYPE_CHECKING:
         values: list[Any]
         shared: dict[str, Any]
         machine: Machine
+        journal: Journal
 
         def identify(self) -> str: ...
+        def is_to_stop(self, task: int) -> bool: ...
 
 
 class Context:
@@ -63,14 +68,24 @@ class Context:
 
     @property
     def results(self) -> Mapping[str, Any]:
-        """Return the results of the tasks that this one waits for, by name."""
-        compiled, values = self._run.compiled, self._run.values
+        """Return the results of the tasks that this one waits for, by name.
+
+        What has no result, since it failed or was skipped, is not in it.
+        """
+        compiled, run = self._run.compiled, self._run
         return MappingProxyType(
             {
-                compiled.names[before]: values[before]
+                compiled.names[before]: run.values[before]
                 for before in compiled.plan.predecessors[self._id]
+                if run.machine.states[before] == SUCCEEDED
             }
         )
+
+    @property
+    def errors(self) -> Mapping[str, BaseException]:
+        """Return what went wrong in the run so far, by name of the task that failed."""
+        names, errors = self._run.compiled.names, self._run.journal.errors
+        return MappingProxyType({names[task]: error for task, error in errors.items()})
 
     @property
     def shared(self) -> dict[str, Any]:
@@ -86,7 +101,7 @@ class Context:
 
     def cancelled(self) -> bool:
         """Return whether the run is to stop, so that a long task can end early."""
-        return self._run.machine.stopped
+        return self._run.is_to_stop(self._id)
 
     def __repr__(self) -> str:
         return (

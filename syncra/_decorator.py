@@ -55,8 +55,14 @@ else:
         name=None,
         dependencies=(),
         after=(),
+        outputs=(),
+        kwargs=None,
+        executor=None,
+        retry=None,
+        timeout=None,
+        trigger="all_succeeded",
+        tags=(),
         graph_name=None,
-        **options,
     ):
         """Make a task of the decorated function.
 
@@ -77,6 +83,16 @@ else:
                 or a mapping of parts that other tasks may depend on one by one.
             kwargs: constants by parameter name.
             executor: how the task is executed, if not as its graph says.
+            retry: how often the task is tried in all, or a `Retry` with waits and the
+                errors that are worth another try.
+            timeout: the most seconds an attempt may take. Then it fails with
+                `TaskTimeout`: a coroutine is cancelled, a thread, which nothing can
+                stop, is left behind.
+            trigger: when the task runs: "all_succeeded" (all it waits for has
+                succeeded), "all_done" (all is over, for cleaning up), "any_failed"
+                (something has failed, for an alarm) or "any_succeeded". Cleaning up
+                and alarms run even where a failure ends the run. What has no result
+                is passed as None.
             tags: labels of the task.
             graph_name: another spelling of `graph`.
 
@@ -108,6 +124,16 @@ else:
             graph = graph_name
             if not isinstance(graph, (str, Graph)):
                 raise TypeError(f"graph_name= is a name or a Graph, got {graph!r}")
+
+        options = {
+            "outputs": outputs,
+            "kwargs": kwargs,
+            "executor": executor,
+            "retry": retry,
+            "timeout": timeout,
+            "trigger": trigger,
+            "tags": tags,
+        }
 
         def decorate(function):
             made = new_task(function, name, dependencies, after, **options)

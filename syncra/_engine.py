@@ -6,21 +6,26 @@ its next task in one call, under one short lock:
     worker of a lane --advance(task, value)--> machine: succeed, take --> next task
                                           '--> lanes with more ready work: hire
 
-Nothing happens while no worker calls, so the engine itself needs no thread.
+Nothing happens while no worker calls, so the engine itself needs no thread. What has
+to happen at a certain time (a retry, a limit, the end of a grace) is asked for from the
+one clock of all runs, which calls `tick`.
 """
 
 from __future__ import annotations
 
 import sys
-from contextvars import copy_context
+from _weakref import ref
+from contextvars import ContextVar, copy_context
 from os import urandom
-from threading import Lock, current_thread, main_thread
+from threading import Lock
 from time import sleep, time
 
+from ._clock import clock
 from ._core.machine import NOTHING, Machine
 from ._journal import Journal
+from ._outcome import FAIL, INTERRUPT, RETRY, SKIP, Outcome, outcome_of, timed_out
 from ._route import Route, route
-from .executors._base import clock, without_own_frames
+from ._supervisor import GRACE, Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,9 +34,13 @@ if TYPE_CHECKING:
 
     from ._compile import Compiled
     from ._context import Context
-    from .executors._base import Executor, Lane
+    from ._options import Settings
+    from .executors._base import Lane, Worker
 
 _free_threaded = not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+#: The run that the running code is part of, if it is part of one.
+_current: ContextVar[ref[Engine]] = ContextVar("syncra_run")
 
 
 class Engine:
@@ -40,8 +49,7 @@ class Engine:
     Parameters:
         compiled: the graph.
         inputs: value of each of its inputs.
-        executor: what runs tasks that name no executor of their own.
-        on_error: "raise" or "continue".
+        settings: how it is to be run.
         in_loop: whether the run is awaited in an event loop.
     """
 
@@ -49,20 +57,20 @@ class Engine:
         self,
         compiled: Compiled,
         inputs: Mapping[str, Any],
-        executor: str | Executor,
-        on_error: str,
+        settings: Settings,
         in_loop: bool,
     ) -> None:
-        path: Route = route(compiled, executor, in_loop)
+        path: Route = route(compiled, settings.executor, in_loop)
         self.compiled = compiled
-        self.on_error = on_error
+        self.settings = settings
         self.in_loop = in_loop
         self.lock = Lock()
         self.machine = machine = Machine(
             compiled.plan,
             path.lanes,
             len(path.executors),
-            stop_on_failure=on_error != "continue",
+            stop_on_failure=settings.on_error != "continue",
+            triggers=compiled.triggers,
         )
         self.queues = machine.queues
         self.functions = path.functions
@@ -89,96 +97,172 @@ class Engine:
         self.is_over = False
         #: What ended the run from outside, to be raised again at its end.
         self.interruption: BaseException | None = None
+        #: Called at the end, under the lock.
+        self.when_over: list[Callable[[], object]] = []
+        #: Called with the ids of tasks that have been settled, under the lock.
+        self.listeners: list[Callable[[list[int]], object]] = []
+        self._announced = 0  # how many of the machine's dropped tasks they know of
         self.shared: dict[str, Any] = {}
         self.run_id = ""
-        self._when_over: list[Callable[[], object]] = []
+        self.supervisor: Supervisor | None = None
+        if compiled.limits or settings.timeout is not None:
+            self.supervisor = Supervisor(self)
+        self._parts: list[ref[Engine]] = []
+        self._become_part()
+
+    def _become_part(self) -> None:
+        """Make this run known to the code in it, and to the run that it is part of."""
+        around = _current.get(None)
+        outer = around() if around is not None else None
+        if outer is not None:
+            outer._parts = [part for part in outer._parts if part() is not None]
+            outer._parts.append(ref(self))
+            if outer.machine.halted:
+                self.machine.halt()
+        self.context.run(_current.set, ref(self))
 
     # What workers call.
 
-    def enter(self, lane: Lane, worker: str) -> int:
+    def enter(self, lane: Lane, worker: Worker) -> int:
         """Give a worker that comes to a lane its first task."""
         self._acquire()
         try:
-            return self._next(lane, clock())
+            return self._next(lane, worker, clock())
         finally:
             self.lock.release()
 
-    def advance(self, lane: Lane, worker: str, task: int, value: Any) -> int:
+    def advance(self, lane: Lane, worker: Worker, task: int, value: Any) -> int:
         """Take the result of a task and give its worker the next one."""
-        if not self.lock.acquire(False):
-            self._acquire()
+        self._acquire()
         try:
             now = clock()
-            self.values[task] = value
-            self.finished[task] = now
-            self.workers[task] = worker
-            machine = self.machine
-            machine.succeed(task)
-            following = machine.take(lane.index)
-            if following >= 0:
-                self.started[following] = now
-                if lane.vacant and self.queues[lane.index]:
-                    lane.hire()
-            else:
-                self._leave(lane, now)
-            if self.several:
-                self._hire_elsewhere(lane)
-            return following
+            supervisor = self.supervisor
+            if supervisor is None or supervisor.accepts(worker, task):
+                self.values[task] = value
+                self.finished[task] = now
+                self.machine.succeed(task)
+                if supervisor is not None:
+                    supervisor.ended(task)
+                if self.listeners:
+                    self._announce(task)
+                following = self.machine.take(lane.index)
+                if following >= 0:
+                    self.started[following] = now
+                    self.workers[following] = worker
+                    if supervisor is not None:
+                        supervisor.started(following, now)
+                    if lane.vacant and self.queues[lane.index]:
+                        lane.hire()
+                else:
+                    self._leave(lane, now)
+                if self.several:
+                    self._hire_elsewhere(lane)
+                return following
+
+            if supervisor.forgets(worker, task):
+                return NOTHING
         finally:
             self.lock.release()
+        # It ended after its time was up: that is no success, whatever it returns.
+        return self.fail(lane, worker, task, timed_out(self, task))
 
-    def fail(self, lane: Lane, worker: str, task: int, error: BaseException) -> int:
+    def fail(self, lane: Lane, worker: Worker, task: int, error: BaseException) -> int:
         """Take the error of a task and give its worker the next one."""
-        traceback = without_own_frames(error.__traceback__)
-        error.__traceback__ = traceback
-        self._add_note(error, task)
+        outcome = outcome_of(self, worker, task, error)  # may call the user's code
         self._acquire()
         try:
+            if self.supervisor is not None and self.supervisor.forgets(worker, task):
+                return NOTHING
+
             now = clock()
-            journal = self.journal
-            self.finished[task] = now
-            self.workers[task] = worker
-            machine = self.machine
-            if isinstance(error, KeyboardInterrupt) and _in_main_thread():
-                # Ctrl-C reached the task instead of us: the run is what it meant.
-                self.interruption = error
-                machine.cancel(task)
-                self._stop()
-            else:
-                journal.errors[task] = error
-                journal.tracebacks[task] = traceback
-                if journal.first_error is None:
-                    journal.first_error = task
-                machine.fail(task)
-                if machine.stopped:
-                    self._stop()
-            following = self._next(lane, now)
+            self.settle(task, outcome, now)
+            following = self._next(lane, worker, now)
             if self.several:
                 self._hire_elsewhere(lane)
             return following
         finally:
             self.lock.release()
 
-    def cancelled(self, lane: Lane, task: int, error: BaseException) -> None:
-        """Take note that a task was stopped half-way, and its worker with it."""
-        self._acquire()
-        try:
+    def leave(self, lane: Lane, task: int) -> None:
+        """Take note that a worker cannot go on; what it was to run becomes ready.
+
+        Parameters:
+            lane: the lane of the worker.
+            task: what `advance` or `fail` has just given it; nothing if negative.
+        """
+        if task < 0:
+            return
+
+        with self.lock:
             now = clock()
-            self.finished[task] = now
-            self.machine.cancel(task)
+            self.started[task] = 0.0
+            if self.supervisor is not None:
+                self.supervisor.ended(task)
+            if self.is_to_stop(task):
+                self.machine.cancel(task)
+                if self.listeners:
+                    self._announce(task)
+            else:
+                self.machine.retry_at(task, now)
+                self.machine.wake(now)
             self._leave(lane, now)
-        finally:
-            self.lock.release()
+            self._hire_elsewhere(None)
+
+    def crash(self, error: BaseException) -> None:
+        """End the run since Syncra itself is at fault: nobody shall wait for ever."""
+        with self.lock:
+            if not self.is_over:
+                self.interruption = error
+                self.journal.cancelled = True
+                now = clock()
+                self.halt(now, 0.0)
+                self.follow_up(now)
 
     def has_ready(self, lane: Lane) -> bool:
         """Return whether a lane has a ready task. Under the lock."""
         return bool(self.queues[lane.index])
 
+    def stalled(self, task: int, seconds: float) -> None:
+        """Warn that a coroutine does not let its event loop go on."""
+        if task < 0 or task in self.journal.warnings:
+            return
+
+        from logging import getLogger
+
+        compiled = self.compiled
+        name = compiled.names[task]
+        warning = (
+            f"the coroutine of task {name!r} of graph {compiled.graph!r} has blocked "
+            f"its event loop for more than {seconds:g} s: it should await what it "
+            f"waits for, or be a plain function, which gets a thread"
+        )
+        self.journal.warnings[task] = warning
+        getLogger("syncra").warning("%s (%s)", warning, compiled.tasks[task].place)
+
+    # What is asked about a run.
+
     def context_of(self, task: int) -> Context:
         """Return the `Context` that a task receives."""
         from ._context import Context
 
-        return Context(self, task)
+        return Context(self, task, self.attempt_of(task))
+
+    def attempt_of(self, task: int) -> int:
+        """Return the number of the present attempt at a task."""
+        return 1 + len(self.journal.attempts.get(task, ()))
+
+    def is_to_stop(self, task: int) -> bool:
+        """Return whether a running task had better end now."""
+        machine = self.machine
+        return machine.halted or (machine.stopped and not machine.outlives_stop(task))
+
+    def was_asked_to_end(self, task: int) -> bool:
+        """Return whether a running task has been interrupted."""
+        return self.supervisor is not None and self.supervisor.was_asked_to_end(task)
+
+    def has_expired(self, task: int) -> bool:
+        """Return whether the time of a running task is up."""
+        return self.supervisor is not None and self.supervisor.has_expired(task)
 
     def identify(self) -> str:
         """Return the id of the run, made when it is first asked for."""
@@ -186,94 +270,133 @@ class Engine:
             self.run_id = urandom(8).hex()
         return self.run_id
 
-    @property
-    def needs_loop(self) -> bool:
-        """Return whether tasks of the run need an event loop, shared or private."""
-        return bool(self.loop_lanes) or any(self.compiled.is_async)
-
-    # What the caller of the run calls.
-
-    def run(self) -> None:
-        """Run the graph to its end, blocking, from outside any event loop."""
-        if self.loop_lanes:
-            import anyio
-
-            anyio.run(self.arun)
-            return
-
-        server = self._caller_lane()
-        if server is not None:
-            self.begin(server)
-            try:
-                server.serve()
-            finally:
-                close_private_loop()
-        else:
-            over = Lock()
-            over.acquire()
-            self._when_over.append(over.release)
-            self.begin()
-            try:
-                over.acquire()
-            except BaseException as interruption:
-                self.interruption = interruption
-                self.cancel()
-                over.acquire()
-        if self.interruption is not None:
-            raise self.interruption
-
-    async def arun(self) -> None:
-        """Run the graph to its end on the running event loop, without blocking it."""
-        from .executors.coroutines import LoopHost
-
-        host = LoopHost(self, self.loop_lanes)
-        self._when_over.append(host.signal)
-        await host.run(self.begin, self.cancel)
+    # What the driver of the run calls.
 
     def begin(self, served: Lane | None = None) -> None:
         """Start the run: hire for every lane but the one that the caller serves."""
         with self.lock:
             self.journal.time_at_start = time()
             self.journal.clock_at_start = now = clock()
+            if self.supervisor is not None:
+                self.supervisor.begin(now)
             if not self.machine.unsettled:
                 self._end(now)
             for lane in self.lanes:
                 if lane is not served and self.queues[lane.index] and lane.vacant:
-                    lane.hire()
+                    lane.wake()
 
-    def cancel(self) -> None:
-        """Start nothing more and interrupt what can be interrupted."""
+    def cancel(self, grace: float | None = None) -> None:
+        """Start nothing more, interrupt what can be, give up the rest after a grace.
+
+        Parameters:
+            grace: seconds until then; what the run was told if None.
+        """
         with self.lock:
             if self.is_over:
                 return
 
-            self.machine.stop()
-            self._stop()
-            if not self.machine.unsettled:
-                self._end(clock())
+            self.journal.cancelled = True
+            now = clock()
+            self.halt(now, grace)
+            self.follow_up(now)
 
-    def call_when_over(self, callback: Callable[[], object]) -> bool:
-        """Have `callback` called at the end; return whether it is still to come."""
-        with self.lock:
+    def tick(self) -> None:
+        """Do what is due. Called by the clock, and in vain now and then."""
+        self._acquire()
+        try:
+            if self.is_over:
+                return
+
+            now = clock()
+            supervisor = self.supervise()
+            self.machine.wake(now)
+            supervisor.tick(now)
+            self.follow_up(now)
             if not self.is_over:
-                self._when_over.append(callback)
-            return not self.is_over
-
-    def _add_note(self, error: BaseException, task: int) -> None:
-        """Make an error say which task of which graph has raised it."""
-        compiled = self.compiled
-        note = f"raised by task {compiled.names[task]!r} of graph {compiled.graph!r}"
-        if note not in getattr(error, "__notes__", ()):
-            error.add_note(note)
+                supervisor.rearm()
+        finally:
+            self.lock.release()
 
     # Under the lock.
 
-    def _next(self, lane: Lane, now: float) -> int:
+    def listen(self, listener: Callable[[list[int]], object]) -> None:
+        """Have `listener` called with the ids of tasks that have been settled."""
+        if not self.listeners:
+            self._announced = len(self.machine.dropped)
+        self.listeners.append(listener)
+
+    def supervise(self) -> Supervisor:
+        """Return the supervisor of the run, made when it is first needed."""
+        if self.supervisor is None:
+            self.supervisor = Supervisor(self)
+        return self.supervisor
+
+    def settle(self, task: int, outcome: Outcome, now: float) -> None:
+        """Write down how an attempt ended that was no success, and act on it."""
+        kind, error = outcome.kind, outcome.error
+        journal, machine = self.journal, self.machine
+        self.finished[task] = now
+        if self.supervisor is not None:
+            self.supervisor.ended(task)
+        if kind == RETRY and not machine.stopped:
+            journal.note_attempt(task, outcome)
+            machine.retry_at(task, now + outcome.wait)
+            if outcome.wait:
+                self.supervise().arm(now + outcome.wait)
+            else:
+                machine.wake(now)
+            return
+
+        if kind == FAIL or kind == RETRY:
+            assert error is not None
+            journal.note_error(task, error, outcome.traceback)
+            stopped_before = machine.stopped
+            machine.fail(task)
+            if machine.stopped and not stopped_before:
+                self.supervise().interrupt_all(now, self.settings.grace)
+        elif kind == SKIP:
+            journal.reasons[task] = str(error)
+            machine.skip(task)
+        else:
+            if error is not None and kind != INTERRUPT:
+                journal.cleanup_errors[task] = error
+            machine.cancel(task)
+            if kind == INTERRUPT:
+                self.interruption = error
+                journal.cancelled = True
+                self.halt(now)
+        if self.listeners:
+            self._announce(task)
+
+    def halt(self, now: float, grace: float | None = None) -> None:
+        """Start nothing more; end what is running, and the runs that it has started."""
+        if grace is None:
+            grace = self.settings.grace
+        self.machine.halt()
+        self.supervise().interrupt_all(now, GRACE if grace is None else grace)
+        for part in self._parts:
+            engine = part()
+            if engine is not None:
+                engine.cancel(grace)
+
+    def follow_up(self, now: float) -> None:
+        """Draw the consequences of what was not done by a worker."""
+        if self.listeners:
+            self._announce(NOTHING)
+        if self.machine.unsettled:
+            self._hire_elsewhere(None)
+        elif not self.is_over:
+            self._end(now)
+
+    def _next(self, lane: Lane, worker: Worker, now: float) -> int:
         task = self.machine.take(lane.index)
         if task == NOTHING:
             self._leave(lane, now)
         else:
             self.started[task] = now
+            self.workers[task] = worker
+            if self.supervisor is not None:
+                self.supervisor.started(task, now)
             if lane.vacant and self.queues[lane.index]:
                 lane.hire()
         return task
@@ -283,26 +406,36 @@ class Engine:
         if not self.machine.unsettled and not self.is_over:
             self._end(now)
 
-    def _hire_elsewhere(self, here: Lane) -> None:
+    def _hire_elsewhere(self, here: Lane | None) -> None:
         for lane in self.lanes:
             if lane is not here and lane.vacant and self.queues[lane.index]:
                 lane.wake()
 
-    def _stop(self) -> None:
-        for lane in self.lanes:
-            lane.stop()
+    def _announce(self, task: int) -> None:
+        """Tell the listeners which tasks have been settled just now."""
+        settled = [task] if task >= 0 else []
+        dropped = self.machine.dropped
+        settled += dropped[self._announced :]
+        self._announced = len(dropped)
+        for listener in self.listeners:
+            listener(settled)
 
     def _end(self, now: float) -> None:
         self.is_over = True
         self.journal.ended = now
+        if self.listeners:
+            self._announce(NOTHING)
         for lane in self.lanes:
             lane.over()
-        for callback in self._when_over:
+        for callback in self.when_over:
             callback()
         # No circle of references may keep results alive once the run is forgotten.
-        self._when_over.clear()
+        self.when_over.clear()
+        self.listeners.clear()
         self.lanes.clear()
         self.loop_lanes.clear()
+        if self.supervisor is not None:
+            self.supervisor.close()
         self.values[self.compiled.run_slot] = None
 
     def _acquire(self) -> None:
@@ -315,25 +448,3 @@ class Engine:
         # as it keeps the interpreter; giving the interpreter away costs nothing.
         while not self.lock.acquire(False):
             sleep(0)
-
-    def _caller_lane(self) -> Any:
-        """Return the lane that the calling thread is to work for, or None."""
-        first = None
-        for lane, name in zip(self.lanes, self.journal.executors, strict=True):
-            if name == "sequential":
-                return lane
-
-            first = first or lane
-        # Signals only reach the main thread: there the caller has to stay free.
-        return None if _in_main_thread() else first
-
-
-def close_private_loop() -> None:
-    """Close the private event loop of this thread, if it has one."""
-    module = sys.modules.get(f"{__package__}.executors._private_loop")
-    if module is not None:
-        module.close()
-
-
-def _in_main_thread() -> bool:
-    return current_thread() is main_thread()

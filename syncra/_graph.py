@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ._compile import Compiler, check_inputs
+from ._core.policy import seconds
 from ._definition import Definition
 from ._loops import running_library
-from ._names import listed
-from ._options import new_task, options_from
+from ._options import Settings, check_on_error, new_task, options_from
 from ._task import DEFAULT_OPTIONS, Task, make_task
 from .executors import check_executor
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     R = TypeVar("R")
 
-ON_ERROR = ("raise", "continue")
-
 
 class Graph(Definition):
     """Collect tasks that depend on one another, and run them.
@@ -42,8 +40,9 @@ class Graph(Definition):
         executor: how tasks are executed that do not say so themselves: "auto"
             (coroutines on the event loop, functions in threads), "sequential",
             "threads", or an executor.
-        on_error: what a failing task does to the run: "raise" ends it and raises,
-            "continue" skips what depends on the task.
+        on_error: what a failing task does to the run: "raise" ends it and raises;
+            "continue" skips what depends on the task and raises nothing; "rollback"
+            ends it, undoes what has succeeded, and raises.
 
     Raises:
         ValueError: if there is no such executor or policy.
@@ -181,10 +180,16 @@ class Graph(Definition):
             targets: run only these tasks and what they need.
             executor: overrides that of the graph.
             on_error: overrides that of the graph.
+            timeout: the most seconds the run may take.
+            grace: seconds that a task has to end when it is told to. By default 5, but
+                a thread, which cannot be told, is waited for after a failure, and not
+                at all when the timeout of the run is over.
 
         Raises:
             GraphError: if the graph has a mistake.
             InputError: if inputs are missing or unknown.
+            RunTimeout: if the run takes longer than `timeout`, unless `on_error` is
+                "continue".
             BaseException: the original exception of the first task that fails, unless
                 `on_error` is "continue".
         """
@@ -228,6 +233,8 @@ class Graph(Definition):
         targets: Iterable[Target] | None = None,
         executor: str | Executor | None = None,
         on_error: str | None = None,
+        timeout: float | None = None,
+        grace: float | None = None,
     ) -> Any:
         """Return what will run the graph, everything that can be wrong checked."""
         from ._engine import Engine
@@ -240,12 +247,17 @@ class Graph(Definition):
             on_error = self.on_error
         else:
             check_on_error(on_error, f"run of graph {self.name!r}")
+        if timeout is not None:
+            timeout = seconds(timeout, f"run of graph {self.name!r}: timeout")
+        if grace is not None:
+            grace = seconds(grace, f"run of graph {self.name!r}: grace", least=0.0)
         compiled = self.compiled(targets)
         given = inputs if inputs is not None else {}
         if given or compiled.inputs:
             if given.keys() != compiled.inputs.keys():
                 check_inputs(compiled, given, self._accepted(targets is not None))
-        return Engine(compiled, given, executor, on_error, in_loop)
+        settings = Settings(executor, on_error, timeout, grace)
+        return Engine(compiled, given, settings, in_loop)
 
     def _accepted(self, partly: bool) -> Mapping[str, Any]:
         """Return inputs that a run need not use: of other tasks, of overridden ones."""
@@ -257,12 +269,4 @@ class Graph(Definition):
         return known
 
 
-def check_on_error(on_error: object, whose: str) -> None:
-    """Raise a ValueError unless it is one of the policies."""
-    if on_error not in ON_ERROR:
-        raise ValueError(
-            f"{whose}: on_error is one of {listed(ON_ERROR)}, got {on_error!r}"
-        )
-
-
-_function = type(check_on_error)
+_function = type(running_library)

@@ -6,9 +6,26 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
+    from typing import Any
 
     from ._calls import Values
     from ._compile import Compiled
+    from ._outcome import Outcome
+    from .executors._base import Worker
+
+
+class PastAttempt:
+    """Hold an attempt that was followed by another one."""
+
+    __slots__ = ("error", "finished", "started", "worker")
+
+    def __init__(
+        self, started: float, finished: float, error: Any, worker: Worker | None
+    ) -> None:
+        self.started = started
+        self.finished = finished
+        self.error = error
+        self.worker = worker
 
 
 class Journal:
@@ -20,8 +37,14 @@ class Journal:
         values: results by task id, and behind them what `_calls` describes.
         started: clock reading at the start of each task, 0.0 if it has not started.
         finished: the same for its end.
-        workers: name of the thread that ran it.
-        errors: what tasks raised.
+        workers: the name of the thread that runs or ran it, or what has that name.
+        attempts: attempts at tasks that were followed by another one.
+        abandoned: who was given up while working on a task, by task.
+        reasons: what tasks said that asked to be skipped.
+        warnings: what is to be known of a task that ended well or badly.
+        cleanup_errors: what tasks raised after they had been told to end.
+        cancelled: whether the run was ended from outside.
+        errors: what tasks raised that failed.
         tracebacks: the tracebacks of these as they came from the tasks.
         first_error: id of the task that failed first, or None.
         executors: name of the executor of each lane.
@@ -32,6 +55,10 @@ class Journal:
     """
 
     __slots__ = (
+        "abandoned",
+        "attempts",
+        "cancelled",
+        "cleanup_errors",
         "clock_at_start",
         "compiled",
         "ended",
@@ -40,11 +67,13 @@ class Journal:
         "finished",
         "first_error",
         "lanes",
+        "reasons",
         "started",
         "states",
         "time_at_start",
         "tracebacks",
         "values",
+        "warnings",
         "workers",
     )
 
@@ -62,7 +91,13 @@ class Journal:
         self.values = values
         self.started = [0.0] * size
         self.finished = [0.0] * size
-        self.workers: list[str | None] = [None] * size
+        self.workers: list[Worker | None] = [None] * size
+        self.attempts: dict[int, list[PastAttempt]] = {}
+        self.abandoned: dict[int, list[Worker]] = {}
+        self.reasons: dict[int, str] = {}
+        self.warnings: dict[int, str] = {}
+        self.cleanup_errors: dict[int, BaseException] = {}
+        self.cancelled = False
         self.errors: dict[int, BaseException] = {}
         self.tracebacks: dict[int, TracebackType | None] = {}
         self.first_error: int | None = None
@@ -71,3 +106,23 @@ class Journal:
         self.clock_at_start = 0.0
         self.time_at_start = 0.0
         self.ended: float | None = None
+
+    def note_attempt(self, task: int, outcome: Outcome) -> None:
+        """Write down an attempt that is followed by another one."""
+        self.attempts.setdefault(task, []).append(
+            PastAttempt(
+                self.started[task],
+                self.finished[task],
+                outcome.error,
+                self.workers[task],
+            )
+        )
+
+    def note_error(
+        self, task: int, error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        """Write down what a task has finally raised."""
+        self.errors[task] = error
+        self.tracebacks[task] = traceback
+        if self.first_error is None:
+            self.first_error = task

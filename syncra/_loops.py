@@ -28,3 +28,13 @@ def running_library() -> Literal["asyncio", "trio"] | None:
         return "asyncio"
 
     return None
+
+
+def is_cancelled_error(error: BaseException) -> bool:
+    """Return whether asyncio or trio raise it where a coroutine is cancelled."""
+    for name, attribute in (("asyncio", "CancelledError"), ("trio", "Cancelled")):
+        kind = getattr(modules.get(name), attribute, None)
+        if kind is not None and isinstance(error, kind):
+            return True
+
+    return False

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from ._core.machine import TRIGGERS
+from ._core.policy import Retry, seconds
+from ._names import hint, listed, nearest
 from ._task import DEFAULT_OPTIONS, Options, make_task, name_of
 from .executors import check_executor
+
+ON_ERROR = ("raise", "continue", "rollback")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +27,9 @@ if TYPE_CHECKING:
         outputs: Iterable[str]
         kwargs: Mapping[str, Any] | None
         executor: str | Executor | None
+        retry: int | Retry | None
+        timeout: float | None
+        trigger: str
         tags: Iterable[str]
 
     class NamedOptions(TaskOptions, total=False):
@@ -37,6 +45,8 @@ if TYPE_CHECKING:
         targets: Iterable[Target] | None
         executor: str | Executor | None
         on_error: str | None
+        timeout: float | None
+        grace: float | None
 
 
 def new_task(
@@ -57,6 +67,9 @@ def options_from(
     outputs: Iterable[str] = (),
     kwargs: Mapping[str, Any] | None = None,
     executor: str | Executor | None = None,
+    retry: int | Retry | None = None,
+    timeout: float | None = None,
+    trigger: str = "all_succeeded",
     tags: Iterable[str] = (),
     **unknown: object,
 ) -> Options:
@@ -67,11 +80,14 @@ def options_from(
         outputs: names of the parts of the result.
         kwargs: constants by parameter name.
         executor: how the task is executed, or None for that of the graph.
+        retry: how often it is tried in all, or a policy.
+        timeout: the most seconds an attempt may take.
+        trigger: when it runs, by what became of the tasks it waits for.
         tags: labels of the task.
 
     Raises:
         TypeError: if something has the wrong type, or there is no such option.
-        ValueError: if a name stands twice or there is no such executor.
+        ValueError: if a value is out of its range or there is no such executor.
     """
     whose = f"task {name_of(function)!r}"
     if unknown:
@@ -82,18 +98,85 @@ def options_from(
     if kwargs is not None and not all(isinstance(key, str) for key in kwargs):
         raise TypeError(f"{whose}: the keys of kwargs= are parameter names")
 
+    if trigger not in TRIGGERS:
+        raise ValueError(
+            f"{whose}: trigger is one of {listed(TRIGGERS)}, got {trigger!r}."
+            + hint(nearest(str(trigger), TRIGGERS))
+        )
+
+    if (
+        outputs == ()
+        and tags == ()
+        and (kwargs, executor, retry, timeout) == (None, None, None, None)
+        and trigger == "all_succeeded"
+    ):
+        return DEFAULT_OPTIONS
+
     return Options(
         outputs=_names(outputs, whose, "outputs"),
         kwargs=dict(kwargs) if kwargs is not None else {},
         executor=executor,
+        retry=_retry(retry, whose),
+        timeout=None if timeout is None else seconds(timeout, f"{whose}: timeout"),
+        trigger=trigger,
         tags=frozenset(_names(tags, whose, "tags")),
     )
 
 
+def _retry(retry: int | Retry | None, whose: str) -> Retry | None:
+    if retry is None or isinstance(retry, Retry):
+        return retry
+
+    if isinstance(retry, bool) or not isinstance(retry, int):
+        raise TypeError(
+            f"{whose}: retry is the number of attempts in all, or a Retry, "
+            f"got {retry!r}"
+        )
+
+    if retry < 1:
+        raise ValueError(
+            f"{whose}: retry is the number of attempts in all, at least 1, got {retry}"
+        )
+
+    return Retry(retry)
+
+
+class Settings:
+    """Hold how one run is run.
+
+    Attributes:
+        executor: what runs tasks that name no executor of their own.
+        on_error: "raise", "continue" or "rollback".
+        timeout: the most seconds the run may take, or None.
+        grace: seconds that what is to end has for it, or None for the default.
+    """
+
+    __slots__ = ("executor", "grace", "on_error", "timeout")
+
+    def __init__(
+        self,
+        executor: str | Executor,
+        on_error: str,
+        timeout: float | None = None,
+        grace: float | None = None,
+    ) -> None:
+        self.executor = executor
+        self.on_error = on_error
+        self.timeout = timeout
+        self.grace = grace
+
+
+def check_on_error(on_error: object, whose: str) -> None:
+    """Raise a ValueError unless it is one of the policies."""
+    if on_error not in ON_ERROR:
+        raise ValueError(
+            f"{whose}: on_error is one of {listed(ON_ERROR)}, got {on_error!r}."
+            + hint(nearest(str(on_error), ON_ERROR))
+        )
+
+
 def _no_such_option(name: str, whose: str) -> TypeError:
     from inspect import signature
-
-    from ._names import hint, nearest
 
     known = [*signature(options_from).parameters, "name", "dependencies", "after"]
     return TypeError(

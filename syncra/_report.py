@@ -1,172 +1,166 @@
-"""What a run tells about its tasks: states, times, errors."""
+"""What became of a run, as plain data and as text."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from dataclasses import asdict
+from datetime import UTC, datetime
 
-from ._core import states as core
+from ._records import State, message_of, progress_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from typing import Any
 
     from ._journal import Journal
+    from ._records import Records, TaskRecord
 
 
-class State(StrEnum):
-    """Say where a task of a run stands."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    CANCELLED = "cancelled"
-
-
-_STATES = {
-    core.PENDING: State.PENDING,
-    core.READY: State.PENDING,
-    core.RUNNING: State.RUNNING,
-    core.SUCCEEDED: State.SUCCEEDED,
-    core.FAILED: State.FAILED,
-    core.SKIPPED: State.SKIPPED,
-    core.CANCELLED: State.CANCELLED,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """Hold one attempt at a task.
+class Report:
+    """Tell what became of a run, as plain data and as text.
 
     Attributes:
+        graph: name of the graph.
+        run_id: id of the run.
         started_at: when it started, as an aware datetime.
-        duration: seconds it took, or None while it runs.
-        error: what it raised, or None.
+        duration: seconds it took, or None while it goes on.
+        progress: how many tasks came to which end.
+        tasks: the record of each task by name, in topological order.
     """
 
-    started_at: datetime
-    duration: float | None
-    error: BaseException | None
+    #: The most tasks that the text shows one by one.
+    MOST_SHOWN = 200
+
+    def __init__(self, journal: Journal, run_id: str, records: Records) -> None:
+        self.graph = journal.compiled.graph
+        self.run_id = run_id
+        self.started_at = datetime.fromtimestamp(journal.time_at_start, UTC)
+        ended = journal.ended
+        self.duration = None if ended is None else ended - journal.clock_at_start
+        self.progress = progress_of(journal.states)
+        self.tasks = records
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as dicts, lists, strings and numbers."""
+        return {
+            "graph": self.graph,
+            "run_id": self.run_id,
+            "started_at": self.started_at.isoformat(),
+            "duration": self.duration,
+            "progress": asdict(self.progress),
+            "tasks": [_task_as_dict(record) for record in self.tasks.values()],
+        }
+
+    def to_json(self, indent: int | None = None) -> str:
+        """Return the same as JSON.
+
+        Parameters:
+            indent: how far each level is indented; all on one line if None.
+        """
+        import json
+
+        return json.dumps(self.to_dict(), indent=indent)
+
+    def __str__(self) -> str:
+        records = list(self.tasks.values())
+        hidden = 0
+        if len(records) > self.MOST_SHOWN:
+            # What has succeeded needs the least words.
+            troubled = [r for r in records if r.state != State.SUCCEEDED]
+            shown = troubled[: self.MOST_SHOWN]
+            hidden = len(records) - len(shown)
+            records = shown
+        rows = [("task", "state", "attempts", "duration", "why")]
+        rows += [
+            (
+                shortened(record.name, 40),
+                str(record.state),
+                str(len(record.attempts)),
+                readable_seconds(record.duration),
+                shortened(record.why, 100),
+            )
+            for record in records
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(
+                cell.rjust(width) if column in (2, 3) else cell.ljust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        ]
+        if hidden:
+            lines.append(f"... and {hidden:,} more tasks")
+        counts = str(self.progress) or "no tasks"
+        spent = readable_seconds(self.duration)
+        took = f"in {spent}" if spent else "so far"
+        lines.append(f"graph {self.graph!r}: {counts} {took}")
+        return "\n".join(lines)
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRecord:
-    """Hold what became of one task in one run.
-
-    Attributes:
-        name: name of the task.
-        state: where it stands.
-        started_at: when its first attempt started, as an aware datetime, or None.
-        duration: seconds from then to its end, or None.
-        attempts: its attempts, each with its error.
-        error: what it finally raised, or None.
-        traceback: the traceback of that as text, or None.
-        executor: name of the executor.
-        worker: name of the thread that ran it, or None.
-        skipped_because: names of the tasks at the root of its being skipped.
-    """
-
-    name: str
-    state: State
-    started_at: datetime | None
-    duration: float | None
-    attempts: tuple[Attempt, ...]
-    error: BaseException | None
-    executor: str
-    worker: str | None
-    skipped_because: tuple[str, ...]
-
-    @property
-    def traceback(self) -> str | None:
-        """Return the traceback of the error as text, or None."""
-        if self.error is None:
-            return None
-
-        import traceback
-
-        return "".join(traceback.format_exception(self.error))
+def _task_as_dict(record: TaskRecord) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "state": str(record.state),
+        "started_at": _iso(record.started_at),
+        "duration": record.duration,
+        "attempts": [
+            {
+                "started_at": _iso(attempt.started_at),
+                "duration": attempt.duration,
+                "error": _error_as_dict(attempt.error),
+                "worker": attempt.worker,
+            }
+            for attempt in record.attempts
+        ],
+        "error": _error_as_dict(record.error),
+        "traceback": record.traceback,
+        "executor": record.executor,
+        "worker": record.worker,
+        "skipped_because": list(record.skipped_because),
+        "reason": record.reason,
+        "abandoned": record.abandoned,
+        "warning": record.warning,
+        "rollback": _task_as_dict(record.rollback) if record.rollback else None,
+    }
 
 
-class Records(Mapping[str, TaskRecord]):
-    """Give the record of each task by name, in topological order.
+def _error_as_dict(error: BaseException | None) -> dict[str, str] | None:
+    if error is None:
+        return None
 
-    A view: while the run goes on, a record shows where the task stands when asked.
-    """
-
-    __slots__ = ("_causes", "_journal")
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._causes: list[frozenset[int]] | None = None
-
-    def __getitem__(self, name: str) -> TaskRecord:
-        journal = self._journal
-        task = journal.compiled.ids[name]
-        state = _STATES[journal.states[task]]
-        error = journal.errors.get(task)
-        started_at = duration = None
-        attempts: tuple[Attempt, ...] = ()
-        if journal.started[task]:
-            started_at = self._moment(journal.started[task])
-            if journal.finished[task]:
-                duration = journal.finished[task] - journal.started[task]
-            attempts = (Attempt(started_at, duration, error),)
-        return TaskRecord(
-            name=name,
-            state=state,
-            started_at=started_at,
-            duration=duration,
-            attempts=attempts,
-            error=error,
-            executor=journal.executors[journal.lanes[task]],
-            worker=journal.workers[task],
-            skipped_because=self._because(task) if state == State.SKIPPED else (),
-        )
-
-    def __iter__(self) -> Iterator[str]:
-        compiled = self._journal.compiled
-        return (compiled.names[task] for task in compiled.plan.order)
-
-    def __len__(self) -> int:
-        return len(self._journal.compiled.names)
-
-    def __repr__(self) -> str:
-        states = ", ".join(f"{name}: {record.state}" for name, record in self.items())
-        return f"<Records {states}>"
-
-    def _moment(self, clock: float) -> datetime:
-        journal = self._journal
-        since = timedelta(seconds=clock - journal.clock_at_start)
-        return datetime.fromtimestamp(journal.time_at_start, UTC) + since
-
-    def _because(self, task: int) -> tuple[str, ...]:
-        """Return the names of the tasks that a skipped one owes it to."""
-        if self._causes is None or self._journal.ended is None:
-            self._causes = causes_of(self._journal)
-        names: Sequence[str] = self._journal.compiled.names
-        return tuple(names[cause] for cause in sorted(self._causes[task]))
+    kind = type(error)
+    return {
+        "type": f"{kind.__module__}.{kind.__qualname__}",
+        "message": message_of(error),
+    }
 
 
-def causes_of(journal: Journal) -> list[frozenset[int]]:
-    """Return for each task the failed or cancelled ones that it was skipped for."""
-    none: frozenset[int] = frozenset()
-    causes = [none] * len(journal.states)
-    plan = journal.compiled.plan
-    for task in plan.order:
-        if journal.states[task] != core.SKIPPED:
-            continue
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
-        found = none
-        for before in plan.predecessors[task]:
-            state = journal.states[before]
-            if state == core.SKIPPED:
-                # Sharing the set keeps 100,000 skipped in a row linear.
-                found = causes[before] if not found else found | causes[before]
-            elif state in (core.FAILED, core.CANCELLED):
-                found = found | {before}
-        causes[task] = found
-    return causes
+
+def shortened(text: str, length: int) -> str:
+    """Return a text on one line, without control characters, of at most `length`."""
+    text = "".join(
+        character if character.isprintable() else " "
+        for character in text[: 2 * length]
+    )
+    text = " ".join(text.split())
+    return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
+def readable_seconds(seconds: float | None) -> str:
+    """Return a duration in the unit that suits it; "" for None."""
+    if seconds is None:
+        return ""
+
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f} us"
+
+    if seconds < 1:
+        return f"{seconds * 1e3:.1f} ms"
+
+    if seconds < 100:
+        return f"{seconds:.2f} s"
+
+    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"

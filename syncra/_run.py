@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from threading import Lock
 
+from ._background import keep_until_finished
 from ._calls import part_of
+from ._completed import Completed, wait_on_loop
 from ._core import states as core
-from ._engine import Engine
-from ._loops import running_library
-from ._names import hint, listed, nearest
+from ._core.policy import seconds
+from ._names import hint, nearest
+from ._session import Session
 from ._task import Part, Task
 from .errors import (
     RunNotFinished,
+    RunTimeout,
     TaskCancelled,
     TaskNotFoundError,
     TaskSkipped,
 )
-from .executors._pool import start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, NoReturn, TypeVar, overload
 
-    from ._report import Records
+    from ._engine import Engine
+    from ._records import Progress, Records, TaskRecord
+    from ._report import Report
 
     R = TypeVar("R")
 
@@ -41,76 +44,34 @@ class Run(Mapping[str, object]):
     """
 
     def __init__(self, engine: Engine) -> None:
+        self._session = Session(engine)
         self._engine = engine
         self._journal = engine.journal
-        self._started = False
 
     # Making it go.
 
     def _run_here(self) -> Run:
         """Run to the end, blocking the caller."""
-        self._started = True
-        self._engine.run()
-        self._raise_first()
-        return self
-
-    def _run_in_thread(self) -> Run:
-        """Run to the end in another thread, blocking the caller all the same."""
-        self._started = True
-        over = Lock()
-        over.acquire()
-        raised: list[BaseException] = []
-
-        def job() -> None:
-            try:
-                self._engine.run()
-            except BaseException as error:
-                raised.append(error)
-            finally:
-                over.release()
-
-        start_thread(job)
-        try:
-            over.acquire()
-        except BaseException:
-            self._engine.cancel()
-            over.acquire()
-            raise
-
-        if raised:
-            raise raised.pop()
-
-        self._raise_first()
+        self._session.run()
+        self._raise()
         return self
 
     def _start(self) -> Run:
         """Run in the background."""
-        self._started = True
-        start_thread(self._engine.run)
+        self._session.start()
+        keep_until_finished(self._session)
         return self
 
     def __await__(self) -> Generator[Any, Any, Run]:
         return self._finish().__await__()
 
     async def _finish(self) -> Run:
-        if self._started:
-            await self._over()
+        if self._session.is_started:
+            await wait_on_loop(self._session)
         else:
-            self._started = True
-            await self._engine.arun()
-        self._raise_first()
+            await self._session.arun()
+        self._raise()
         return self
-
-    async def _over(self) -> None:
-        """Wait on this thread's event loop for a run that is going on elsewhere."""
-        import anyio
-
-        from .executors.coroutines import call_soon_here
-
-        event = anyio.Event()
-        call_soon = call_soon_here()
-        if self._engine.call_when_over(partial(call_soon, event.set)):
-            await event.wait()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end of the run and return whether it has come.
@@ -121,26 +82,78 @@ class Run(Mapping[str, object]):
         Raises:
             RunNotFinished: if the run waits to be awaited.
         """
-        if not self._started:
+        if not self._session.is_started:
             self._refuse()
         over = Lock()
         over.acquire()
-        if not self._engine.call_when_over(over.release):
+        if not self._session.call_when_finished(over.release):
             return True
 
         return over.acquire(timeout=-1 if timeout is None else max(timeout, 0))
 
+    def cancel(self, grace: float | None = None) -> None:
+        """End the run: nothing new starts, what is running is told to end.
+
+        Works from any thread, task or event loop, and returns at once; `wait` for the
+        end. What has not ended after the grace is left behind: its record says
+        `abandoned`. A run that is over stays as it is.
+
+        Parameters:
+            grace: seconds that running tasks have to end; that of the run, which is 5
+                unless it says otherwise, if None.
+
+        Raises:
+            ValueError: if the grace is negative or no number.
+        """
+        if grace is not None:
+            grace = seconds(grace, f"run of graph {self.graph!r}: grace", least=0.0)
+        self._session.cancel(grace)
+
+    def as_completed(self) -> Completed:
+        """Return the records of the tasks as they come to their end, one by one.
+
+        An iterator for `for` and for `async for`. Those that are over already come
+        first. It ends when all tasks of the run are over.
+
+        Raises:
+            RunNotFinished: if the run waits to be awaited.
+
+        Example:
+            >>> from syncra import Graph
+            >>> graph = Graph("letters")
+            >>> a = graph.add(lambda: "A", name="a")
+            >>> b = graph.add(str.lower, name="b", dependencies=a)
+            >>> [record.name for record in graph.start().as_completed()]
+            ['a', 'b']
+        """
+        if not self._session.is_started:
+            self._refuse()
+        return Completed(self._engine, self.records)
+
     @property
     def done(self) -> bool:
         """Return whether the run is over."""
-        return self._engine.is_over
+        return self._session.is_finished
 
     @property
     def ok(self) -> bool:
-        """Return whether the run is over and every task has succeeded."""
-        return self._engine.is_over and all(
-            state == core.SUCCEEDED for state in self._journal.states
+        """Return whether the run is over and nothing has failed or been cancelled.
+
+        A task that was skipped by its own wish or by its trigger is no failure.
+        """
+        states = self._journal.states
+        return (
+            self._session.is_finished
+            and core.FAILED not in states
+            and core.CANCELLED not in states
         )
+
+    @property
+    def progress(self) -> Progress:
+        """Return how many tasks are in each state at this moment."""
+        from ._records import progress_of
+
+        return progress_of(self._journal.states)
 
     # What it has to tell.
 
@@ -157,9 +170,26 @@ class Run(Mapping[str, object]):
     @property
     def records(self) -> Records:
         """Return the `TaskRecord` of each task by name."""
-        from ._report import Records
+        from ._records import Records
 
-        return Records(self._journal)
+        return Records(self._journal, self.rollbacks)
+
+    @property
+    def rollbacks(self) -> Mapping[str, TaskRecord]:
+        """Return the record of the undoing of each task that was undone, by name."""
+        undoing = self._session.rollback
+        if undoing is None:
+            return {}
+
+        from ._records import Records
+
+        return Records(undoing.journal)
+
+    def report(self) -> Report:
+        """Return what became of the run as plain data."""
+        from ._report import Report
+
+        return Report(self._journal, self.id, self.records)
 
     @property
     def errors(self) -> dict[str, BaseException]:
@@ -171,14 +201,24 @@ class Run(Mapping[str, object]):
         """Raise an `ExceptionGroup` of all errors of the run, if there are any.
 
         Raises:
-            ExceptionGroup: of what the tasks raised, first failure first.
+            ExceptionGroup: of what the tasks raised, first failure first, and of
+                `RunTimeout` or `TaskCancelled` if the run was ended from outside.
             BaseExceptionGroup: if one of them is not an `Exception`.
         """
         errors = list(self._journal.errors.values())
+        if self._session.interruption is not None:
+            errors.append(self._session.interruption)
+        elif self._journal.cancelled:
+            count = self._journal.states.count(core.CANCELLED)
+            message = (
+                f"the run of graph {self.graph!r} was cancelled; "
+                f"{count} tasks have no result."
+            )
+            errors.append(TaskCancelled(message, ""))
         if errors:
             raise BaseExceptionGroup(
-                f"{len(errors)} of {len(self._journal.states)} tasks of graph "
-                f"{self.graph!r} failed",
+                f"{len(self._journal.errors)} of {len(self._journal.states)} tasks of "
+                f"graph {self.graph!r} failed",
                 errors,
             )
 
@@ -239,7 +279,7 @@ class Run(Mapping[str, object]):
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
-        if not self._started:
+        if not self._session.is_started:
             what = "not started: await it"
         else:
             count = self._journal.states.count
@@ -251,9 +291,16 @@ class Run(Mapping[str, object]):
             what = ", ".join(counts) or "no tasks"
         return f"<Run of graph {self.graph!r}: {what}>"
 
+    def __str__(self) -> str:
+        if not self._session.is_started:
+            return repr(self)
+
+        return str(self.report())
+
     def __del__(self) -> None:
         # An unfinished constructor leaves no attributes.
-        if not getattr(self, "_started", True):
+        session = getattr(self, "_session", None)
+        if session is not None and not session.is_started:
             import warnings
 
             warnings.warn(
@@ -306,12 +353,11 @@ class Run(Mapping[str, object]):
         if state == core.FAILED:
             raise_again(journal.errors[task], journal.tracebacks[task])
         if state == core.SKIPPED:
-            because = self.records[name].skipped_because
+            record = self.records[name]
             raise TaskSkipped(
-                f"task {name!r} of graph {self.graph!r} was skipped "
-                f"because of {listed(because)}.",
+                f"task {name!r} of graph {self.graph!r} was skipped: {record.why}.",
                 name,
-                because,
+                record.skipped_because,
             )
 
         if state == core.CANCELLED:
@@ -319,7 +365,7 @@ class Run(Mapping[str, object]):
                 f"task {name!r} of graph {self.graph!r} was cancelled.", name
             )
 
-        if not self._started:
+        if not self._session.is_started:
             self._refuse()
         raise RunNotFinished(
             f"task {name!r} of graph {self.graph!r} is not over yet; "
@@ -333,11 +379,22 @@ class Run(Mapping[str, object]):
             f"to block."
         )
 
-    def _raise_first(self) -> None:
-        """Raise the error that ended the run, if one has."""
+    def _raise(self) -> None:
+        """Raise what ended the run, if something has."""
         journal = self._journal
+        interruption = self._session.interruption
         task = journal.first_error
-        if task is None or self._engine.on_error == "continue":
+        quiet = self._engine.settings.on_error == "continue"
+        if interruption is not None and not isinstance(interruption, RunTimeout):
+            raise interruption
+
+        if quiet:
+            return
+
+        if task is None:
+            if interruption is not None:
+                raise interruption
+
             return
 
         error = journal.errors[task]
@@ -361,11 +418,7 @@ def raise_again(error: BaseException, traceback: TracebackType | None) -> NoRetu
 
 def block(engine: Engine) -> Run:
     """Run to the end and return the run, wherever the caller is."""
-    run = Run(engine)
-    if running_library() is None or not engine.needs_loop:
-        return run._run_here()
-
-    return run._run_in_thread()
+    return Run(engine)._run_here()
 
 
 def in_background(engine: Engine) -> Run:

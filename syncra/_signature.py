@@ -10,6 +10,7 @@ from types import FunctionType
 from weakref import WeakKeyDictionary
 
 from ._names import place_of, unwrapped
+from .errors import SignatureError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,6 +95,36 @@ def signature_of(function: Callable[..., Any]) -> Signature:
     except TypeError:
         pass
     return signature
+
+
+def parameter_for_result(function: Callable[..., Any], task: str) -> str | None:
+    """Return the parameter of a rollback function that takes the result to undo.
+
+    "*" if it is one of `*args`, None if the function takes no result.
+
+    Raises:
+        SignatureError: if the function needs more than that.
+    """
+    signature = signature_of(function)
+    free = [
+        parameter
+        for name, parameter in signature.parameters.items()
+        if name not in signature.context
+    ]
+    needed = [parameter for parameter in free if parameter.default is EMPTY]
+    if len(needed) > 1 or (needed and needed[0] is not free[0]):
+        raise SignatureError(
+            f"the rollback function of task {task!r} ({place_of(function)}) needs "
+            f"{', '.join(repr(parameter.name) for parameter in needed)}; it receives "
+            f"the result of the task and nothing else.",
+            task,
+            needed[-1].name,
+        )
+
+    if free and free[0].kind != POSITIONAL_ONLY:
+        return free[0].name
+
+    return "*" if free or signature.takes_any else None
 
 
 def _read(function: Callable[..., Any]) -> Signature:

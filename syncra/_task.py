@@ -9,6 +9,7 @@ from ._signature import (
     check_callable,
     generator_kind,
     is_coroutine_function,
+    parameter_for_result,
     signature_of,
 )
 from .errors import SignatureError
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import ParamSpec, TypeVar
 
+    from ._core.policy import Retry
+
     P = ParamSpec("P")
     R = TypeVar("R")
+    F = TypeVar("F", bound=Callable[..., Any])
 
     Dependency: TypeAlias = "Task[..., Any] | Part | Callable[..., Any] | str"
     Dependencies: TypeAlias = (
@@ -50,7 +54,15 @@ class Options:
     One instance is shared by all tasks that say nothing special.
     """
 
-    __slots__ = ("executor", "kwargs", "outputs", "tags")
+    __slots__ = (
+        "executor",
+        "kwargs",
+        "outputs",
+        "retry",
+        "tags",
+        "timeout",
+        "trigger",
+    )
 
     def __init__(
         self,
@@ -58,11 +70,17 @@ class Options:
         outputs: tuple[str, ...] = (),
         kwargs: Mapping[str, Any] = _NO_KWARGS,
         executor: Any = None,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        trigger: str = "all_succeeded",
         tags: frozenset[str] = frozenset(),
     ) -> None:
         self.outputs = outputs
         self.kwargs = kwargs
         self.executor = executor
+        self.retry = retry
+        self.timeout = timeout
+        self.trigger = trigger
         self.tags = tags
 
 
@@ -103,6 +121,8 @@ class Task(_Typed[P, R]):
         "graph",
         "name",
         "options",
+        "undo",
+        "undo_takes",
     )
 
     def __init__(
@@ -119,6 +139,47 @@ class Task(_Typed[P, R]):
         self.after = after
         self.options = options
         self.graph: Any = None
+        #: What undoes it in a rollback, and the parameter that takes its result.
+        self.undo: Callable[..., Any] | None = None
+        self.undo_takes: str | None = None
+
+    def rollback(self, function: F) -> F:
+        """Have `function` undo the task when a run with `on_error="rollback"` fails.
+
+        Used as a decorator. Only what has succeeded is undone, in reverse order of
+        completion. The retry, timeout and executor of the task hold for its undoing
+        too.
+
+        Parameters:
+            function: takes the result of the task, or nothing; sync or async.
+
+        Raises:
+            SignatureError: if it takes anything else.
+
+        Example:
+            >>> from syncra import Graph
+            >>> graph = Graph("order", on_error="rollback")
+            >>> @graph.task
+            ... def charge() -> str:
+            ...     return "payment 17"
+            >>> @charge.rollback
+            ... def refund(payment: str) -> None:
+            ...     print("refunded", payment)
+            >>> @graph.task(after=charge)
+            ... def ship() -> None:
+            ...     raise OSError("no truck")
+            >>> try:
+            ...     graph()
+            ... except OSError as error:
+            ...     print(error)
+            refunded payment 17
+            no truck
+        """
+        check_callable(function, self.name)
+        _refuse_generator(function, self.name)
+        self.undo_takes = parameter_for_result(function, self.name)
+        self.undo = function
+        return function
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)  # type: ignore[no-any-return]

@@ -14,16 +14,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CycleError",
+    "DontRetry",
     "DuplicateTaskError",
     "GraphError",
     "GraphNotFoundError",
     "InputError",
     "RunNotFinished",
+    "RunTimeout",
     "SignatureError",
+    "Skip",
     "SyncraError",
     "TaskCancelled",
     "TaskNotFoundError",
     "TaskSkipped",
+    "TaskTimeout",
     "UnknownDependencyError",
 ]
 
@@ -200,5 +204,67 @@ class TaskCancelled(_TaskOutcome, RuntimeError):
     """
 
 
+class TaskTimeout(_TaskOutcome, TimeoutError):
+    """Report an attempt at a task that did not end within its `timeout=`.
+
+    Attributes:
+        task: name of the task.
+        limit: the seconds it had.
+    """
+
+    def __init__(self, message: str, task: str, limit: float) -> None:
+        super().__init__(message, task)
+        self.limit = limit
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.args[0], self.task, self.limit)
+
+
+class RunTimeout(SyncraError, TimeoutError):
+    """Report a run that did not end within its `timeout=`.
+
+    Attributes:
+        graph: name of the graph.
+        limit: the seconds the run had.
+        unfinished: names of the tasks that were running at its end.
+    """
+
+    def __init__(
+        self, message: str, graph: str, limit: float, unfinished: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message)
+        self.graph = graph
+        self.limit = limit
+        self.unfinished = tuple(unfinished)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.args[0], self.graph, self.limit, self.unfinished)
+
+
 class RunNotFinished(SyncraError, RuntimeError):
     """Say that a run was asked for what it only has at its end."""
+
+
+class Skip(SyncraError, RuntimeError):
+    """Be raised by a task that finds that it has nothing to do.
+
+    The task and what depends on it are skipped; nothing has failed.
+
+    Example:
+        >>> from syncra import Graph, Skip
+        >>> graph = Graph("mail")
+        >>> @graph.task
+        ... def unread() -> list[str]:
+        ...     raise Skip("the mailbox is empty")
+        >>> run = graph()
+        >>> run.records["unread"].state, run.ok
+        (<State.SKIPPED: 'skipped'>, True)
+    """
+
+
+class DontRetry(SyncraError, RuntimeError):
+    """Be raised by a task that knows that another attempt would be of no use.
+
+    The task fails at once with this exception, whatever its `retry=` says. Raise it
+    `from` the error that made it so, and both are in the record.
+    """

@@ -28,10 +28,14 @@ def blocking(executor: Any) -> Runner:
 
 def awaited(run_loop: Callable[..., Run], executor: Any = "auto") -> Runner:
     def run(graph: Graph, /, inputs: Any = None, **options: Any) -> Run:
-        async def main() -> Run:
-            return await graph.arun(inputs, **{"executor": executor, **options})
+        found = []
 
-        return run_loop(main)
+        async def main() -> None:
+            found.append(await graph.arun(inputs, **{"executor": executor, **options}))
+
+        # Not as the result of the loop, which trio keeps.
+        run_loop(main)
+        return found.pop()
 
     return run
 

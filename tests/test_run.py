@@ -372,8 +372,6 @@ def gil_enabled() -> bool:
 
 def test_results_are_freed_with_the_run(run, request) -> None:
     """No circle of references keeps them until the garbage collector comes."""
-    if "trio" in request.node.callspec.id:
-        pytest.skip("not so under trio yet")
     if not gil_enabled():
         pytest.skip("not so without the GIL yet")
 

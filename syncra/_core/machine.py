@@ -4,19 +4,29 @@ Drivers pull. A worker takes a ready task of its lane, runs it, reports the outc
 takes the next one; the machine only keeps the counts and never calls anybody. It has
 no lock: whoever shares it between threads brings one.
 
-    take(lane)    -> id of a task to run now, or NOTHING
-    succeed(id)      its followers lose one thing to wait for
-    fail(id)         its followers are skipped; unless the run goes on, all the rest
-                     is cancelled
-    cancel(id)       a running task was stopped
-    stop()           nothing new starts: what waits is cancelled
+    take(lane)           -> id of a task to run now, or NOTHING
+    succeed(id)             its followers lose one thing to wait for
+    fail(id)                its followers are skipped; unless the run goes on, nothing
+                            new starts
+    skip(id)                the task wants to be skipped, and its followers with it
+    cancel(id)              a running task was stopped
+    retry_at(id, when)      it failed but shall run again, not before `when`
+    next_wake(), wake(now)  when the next of these is due; make the due ones ready
+    stop()                  nothing new starts but clean-up and alarm
+    halt()                  nothing new starts at all
 
 The run is over when `unsettled` is 0.
+
+What a task waits for is settled by its trigger. By default it runs when all of it has
+succeeded, and is skipped as soon as one has not; other triggers are decided when all
+of it is settled. Tasks that run whatever happens (ALL_DONE) or because of a failure
+(ANY_FAILED) outlive `stop`, as `finally` and `except` do.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from heapq import heappop, heappush
 
 from .states import (
     CANCELLED,
@@ -25,6 +35,8 @@ from .states import (
     READY,
     RUNNING,
     SKIPPED,
+    SUCCEEDED,
+    WAITING,
     IllegalTransition,
     row,
 )
@@ -38,10 +50,16 @@ if TYPE_CHECKING:
 #: What `take` answers when the lane has no ready task.
 NOTHING = -1
 
-_TAKE = row("take")
+#: When a task runs, by what became of the tasks it waits for.
+ALL_SUCCEEDED, ALL_DONE, ANY_FAILED, ANY_SUCCEEDED = range(4)
+
+TRIGGERS = ("all_succeeded", "all_done", "any_failed", "any_succeeded")
+
 _SUCCEED = row("succeed")
 _FAIL = row("fail")
+_SKIP = row("skip")
 _CANCEL = row("cancel")
+_RETRY = row("retry")
 
 
 class Machine:
@@ -53,12 +71,18 @@ class Machine:
         lane_count: how many lanes there are.
         stop_on_failure: whether the first failure ends the run ("raise") or only
             its dependants ("continue").
+        triggers: for each task, when it runs; None if all are ALL_SUCCEEDED.
     """
 
     __slots__ = (
+        "_hurt",
         "_lanes",
+        "_sleeping",
         "_successors",
+        "_triggers",
         "_waiting",
+        "dropped",
+        "halted",
         "plan",
         "queues",
         "states",
@@ -74,6 +98,7 @@ class Machine:
         lane_count: int,
         *,
         stop_on_failure: bool = True,
+        triggers: Sequence[int] | None = None,
     ) -> None:
         self.plan = plan
         #: State of each task, by id.
@@ -82,12 +107,20 @@ class Machine:
         self.queues: tuple[deque[int], ...] = tuple(deque() for _ in range(lane_count))
         #: How many tasks are not in a terminal state.
         self.unsettled = plan.size
-        #: Whether nothing new starts any more.
+        #: Whether nothing new starts any more but clean-up and alarm.
         self.stopped = False
+        #: Whether nothing new starts at all.
+        self.halted = False
+        #: Tasks that were settled without having run, in the order that happened.
+        self.dropped: list[int] = []
         self.stop_on_failure = stop_on_failure
         self._successors = plan.successors
         self._waiting = plan.counts.copy()
         self._lanes = lanes
+        self._triggers = triggers
+        #: Which tasks failed or were skipped because one did, as triggers want it.
+        self._hurt = bytearray(plan.size if triggers is not None else 0)
+        self._sleeping: list[tuple[float, int]] = []
         for task in plan.roots:
             self.states[task] = READY
             self.queues[lanes[task]].append(task)
@@ -116,34 +149,80 @@ class Machine:
             left = waiting[follower] - 1
             waiting[follower] = left
             if not left and states[follower] == PENDING:
-                states[follower] = READY
-                self.queues[self._lanes[follower]].append(follower)
+                if self._triggers is not None and not self._admit(follower):
+                    self._spread(follower)
+                else:
+                    states[follower] = READY
+                    self.queues[self._lanes[follower]].append(follower)
 
     def fail(self, task: int) -> None:
         """Settle a running task as failed, and what that means for the others."""
         self._settle(task, _FAIL, "fail")
-        self._skip_followers(task)
+        if self._hurt:
+            self._hurt[task] = 1
+        self._spread(task)
         if self.stop_on_failure:
             self.stop()
+
+    def skip(self, task: int) -> None:
+        """Settle a running task as skipped by its own wish; so is what waits for it."""
+        self._settle(task, _SKIP, "skip")
+        self._spread(task)
 
     def cancel(self, task: int) -> None:
         """Settle a running task as cancelled; what waits for it is skipped."""
         self._settle(task, _CANCEL, "cancel")
-        self._skip_followers(task)
+        self._spread(task)
+
+    def retry_at(self, task: int, when: float) -> None:
+        """Put a running task back, to be ready again at `when` on the driver's clock.
+
+        Until then it holds no worker.
+        """
+        state = _RETRY[self.states[task]]
+        if state == ILLEGAL:
+            raise IllegalTransition(task, self.states[task], "retry")
+
+        self.states[task] = state
+        heappush(self._sleeping, (when, task))
+
+    def next_wake(self) -> float | None:
+        """Return when `wake` is due next, or None if nothing waits to run again."""
+        sleeping = self._sleeping
+        while sleeping and self.states[sleeping[0][1]] != WAITING:
+            heappop(sleeping)  # cancelled meanwhile
+        return sleeping[0][0] if sleeping else None
+
+    def wake(self, now: float) -> None:
+        """Make ready what was to run again at `now` or before."""
+        while (when := self.next_wake()) is not None and when <= now:
+            _, task = heappop(self._sleeping)
+            self.states[task] = READY
+            self.queues[self._lanes[task]].append(task)
 
     def stop(self) -> None:
-        """Cancel everything that has not started."""
+        """Cancel everything that has not started but clean-up and alarm."""
         if self.stopped:
             return
 
         self.stopped = True
-        for queue in self.queues:
-            queue.clear()
-        states = self.states
-        for task, state in enumerate(states):
-            if state == PENDING or state == READY:
-                states[task] = CANCELLED
-                self.unsettled -= 1
+        self._cancel_waiting()
+        if self._triggers is not None:
+            # Without a copy this would walk over what it adds.
+            for task in self.dropped.copy():
+                if self.states[task] == CANCELLED:
+                    self._spread(task)
+
+    def halt(self) -> None:
+        """Cancel everything that has not started."""
+        if not self.halted:
+            self.stopped = self.halted = True
+            self._cancel_waiting()
+
+    def outlives_stop(self, task: int) -> bool:
+        """Return whether a task runs even after a failure has stopped the run."""
+        triggers = self._triggers
+        return triggers is not None and triggers[task] in (ALL_DONE, ANY_FAILED)
 
     def _settle(self, task: int, table: bytes, event: str) -> None:
         state = table[self.states[task]]
@@ -153,13 +232,69 @@ class Machine:
         self.states[task] = state
         self.unsettled -= 1
 
-    def _skip_followers(self, task: int) -> None:
-        """Skip all that waits for `task`, directly or not. Linear, not recursive."""
-        states = self.states
+    def _drop(self, task: int, state: int) -> None:
+        """Settle a task that has not started."""
+        self.states[task] = state
+        self.unsettled -= 1
+        self.dropped.append(task)
+
+    def _cancel_waiting(self) -> None:
+        spares = not self.halted and self._triggers is not None
+        for queue in self.queues:
+            kept = [task for task in queue if spares and self.outlives_stop(task)]
+            queue.clear()
+            queue.extend(kept)
+        for task, state in enumerate(self.states):
+            if state == PENDING or state == READY or state == WAITING:
+                if not (spares and self.outlives_stop(task)):
+                    self._drop(task, CANCELLED)
+
+    def _spread(self, task: int) -> None:
+        """Settle all that cannot run since `task` has not succeeded.
+
+        Linear, not recursive.
+        """
+        states, triggers, hurt = self.states, self._triggers, self._hurt
+        waiting = self._waiting
         stack = [task]
         while stack:
-            for follower in self._successors[stack.pop()]:
-                if states[follower] == PENDING:
-                    states[follower] = SKIPPED
-                    self.unsettled -= 1
+            settled = stack.pop()
+            for follower in self._successors[settled]:
+                if states[follower] != PENDING:
+                    continue
+
+                if triggers is None or triggers[follower] == ALL_SUCCEEDED:
+                    self._drop(follower, SKIPPED)
+                    if hurt:
+                        hurt[follower] = hurt[settled]
                     stack.append(follower)
+                    continue
+
+                waiting[follower] -= 1
+                if waiting[follower]:
+                    continue
+
+                if self._admit(follower):
+                    states[follower] = READY
+                    self.queues[self._lanes[follower]].append(follower)
+                else:
+                    stack.append(follower)
+
+    def _admit(self, task: int) -> bool:
+        """Return whether a task runs now that all it waits for is settled.
+
+        If not, it has been skipped, but what waits for it not yet.
+        """
+        assert self._triggers is not None
+        trigger = self._triggers[task]
+        before = self.plan.predecessors[task]
+        if trigger == ANY_FAILED:
+            runs = any(self._hurt[other] for other in before)
+        elif trigger == ANY_SUCCEEDED:
+            runs = any(self.states[other] == SUCCEEDED for other in before)
+        else:
+            runs = True
+        if not runs:
+            self._hurt[task] = any(self._hurt[other] for other in before)
+            self._drop(task, SKIPPED)
+        return runs

@@ -1,11 +1,12 @@
 """States of a task inside a run, and the moves between them.
 
     PENDING --ready--> READY --take--> RUNNING --succeed--> SUCCEEDED
-       |                 |                |------fail-----> FAILED
-       |                 |                '-----cancel----> CANCELLED
-       |--skip---> SKIPPED
-       |--cancel-> CANCELLED
-                         '-----cancel----> CANCELLED
+       |                 | ^              |------fail-----> FAILED
+       |                 | |              |------skip-----> SKIPPED
+       |                 | |              |-----cancel----> CANCELLED
+       |                 | '-wake- WAITING <--retry--'
+       |--skip---> SKIPPED            |
+       '--cancel-> CANCELLED <-cancel-'---- (READY too)
 
 `TRANSITIONS` is the whole truth: a pair of state and event that it does not hold is an
 `IllegalTransition`, and then nothing has changed.
@@ -13,7 +14,7 @@
 
 from __future__ import annotations
 
-PENDING, READY, RUNNING, SUCCEEDED, FAILED, SKIPPED, CANCELLED = range(7)
+PENDING, READY, RUNNING, SUCCEEDED, FAILED, SKIPPED, CANCELLED, WAITING = range(8)
 
 STATE_NAMES = (
     "pending",
@@ -23,6 +24,7 @@ STATE_NAMES = (
     "failed",
     "skipped",
     "cancelled",
+    "waiting",
 )
 
 #: States that a task never leaves.
@@ -36,7 +38,11 @@ TRANSITIONS: dict[tuple[int, str], int] = {
     (READY, "cancel"): CANCELLED,
     (RUNNING, "succeed"): SUCCEEDED,
     (RUNNING, "fail"): FAILED,
+    (RUNNING, "skip"): SKIPPED,
     (RUNNING, "cancel"): CANCELLED,
+    (RUNNING, "retry"): WAITING,
+    (WAITING, "wake"): READY,
+    (WAITING, "cancel"): CANCELLED,
 }
 
 #: What `row` answers for a move that is not legal.

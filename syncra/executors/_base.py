@@ -8,7 +8,6 @@ them is known here only as `Work`; an executor knows nothing of graphs.
 from __future__ import annotations
 
 from threading import current_thread
-from time import perf_counter
 from types import CoroutineType
 
 TYPE_CHECKING = False
@@ -17,13 +16,18 @@ if TYPE_CHECKING:
     from contextvars import Context
     from threading import Lock
     from types import TracebackType
-    from typing import Any, Protocol
+    from typing import Any, Protocol, TypeAlias
+
+    from .coroutines import LoopWorker
+
+    #: Who runs a task: the name of a thread, or a worker on an event loop.
+    Worker: TypeAlias = str | LoopWorker
 
     class Work(Protocol):
         """Be what workers pull from: the engine of one run.
 
-        `enter`, `advance`, `fail` and `cancelled` answer with the id of the task to
-        run next, or a negative number: then the worker has left the lane.
+        `enter`, `advance` and `fail` answer with the id of the task to run next, or a
+        negative number: then the worker has left the lane.
         """
 
         functions: list[Callable[..., Any]]
@@ -34,12 +38,16 @@ if TYPE_CHECKING:
         lock: Lock
         is_over: bool
 
-        def enter(self, lane: Lane, worker: str) -> int: ...
-        def advance(self, lane: Lane, worker: str, task: int, value: Any) -> int: ...
+        def enter(self, lane: Lane, worker: Worker) -> int: ...
+        def advance(self, lane: Lane, worker: Worker, task: int, value: Any) -> int: ...
         def fail(
-            self, lane: Lane, worker: str, task: int, error: BaseException
+            self, lane: Lane, worker: Worker, task: int, error: BaseException
         ) -> int: ...
-        def cancelled(self, lane: Lane, task: int, error: BaseException) -> None: ...
+        def leave(self, lane: Lane, task: int) -> None: ...
+        def cancel(self) -> None: ...
+        def crash(self, error: BaseException) -> None: ...
+        def was_asked_to_end(self, task: int) -> bool: ...
+        def stalled(self, task: int, seconds: float) -> None: ...
         def has_ready(self, lane: Lane) -> bool: ...
 
 
@@ -104,8 +112,13 @@ class Lane:
     def left(self) -> None:
         """Take note that a worker found nothing to do and has left."""
 
-    def stop(self) -> None:
-        """Interrupt what can be interrupted: the run is to end."""
+    def interrupt(self, task: int, worker: Worker) -> bool:
+        """Ask a running task to end; return whether that can be asked of it."""
+        return False
+
+    def abandon(self, task: int, worker: Worker) -> None:
+        """Forget a worker that does not come to an end with its task."""
+        self.left()
 
     def over(self) -> None:
         """Take note that the last task is settled."""
@@ -162,6 +175,3 @@ def without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
 
 
 _PACKAGE = __file__[: -len("executors/_base.py")]
-
-#: The clock that everything in a run is measured with, in seconds.
-clock = perf_counter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import copy_context
-from threading import local
+from threading import current_thread, local
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 _thread = local()
+_running: dict[
+    str, tuple[asyncio.AbstractEventLoop | None, asyncio.Task[Any] | None]
+] = {}
 
 
 class OnPrivateLoop:
@@ -32,7 +35,31 @@ def run_here(coroutine: Coroutine[Any, Any, Any]) -> Any:
     if runner is None:
         runner = _thread.runner = asyncio.Runner()
     # Without the context the coroutine would run in the one of the first call.
-    return runner.run(coroutine, context=copy_context())
+    return runner.run(_known(coroutine), context=copy_context())
+
+
+async def _known(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Await a coroutine that `interrupt` can reach meanwhile."""
+    name = current_thread().name
+    _running[name] = asyncio.get_running_loop(), asyncio.current_task()
+    try:
+        return await coroutine
+    finally:
+        del _running[name]
+
+
+def interrupt(thread: str) -> bool:
+    """Cancel the coroutine that runs in a thread; return whether there is one."""
+    loop, task = _running.get(thread, (None, None))
+    if loop is None or task is None:
+        return False
+
+    try:
+        loop.call_soon_threadsafe(task.cancel)
+    except RuntimeError:
+        return False  # it has just ended
+
+    return True
 
 
 def close() -> None:

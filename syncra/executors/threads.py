@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from sys import modules
 from threading import Lock
 
 from ._base import Executor, Lane, work
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ._base import Work
+    from ._base import Work, Worker
 
 
 class Threads(Executor):
@@ -89,6 +90,11 @@ class ThreadLane(Lane):
         self._active -= 1
         self.vacant = True
 
+    def interrupt(self, task: int, worker: Worker) -> bool:
+        # A thread cannot be interrupted, but a coroutine in it can.
+        private_loop = modules.get(f"{__package__}._private_loop")
+        return private_loop is not None and bool(private_loop.interrupt(worker))
+
     def over(self) -> None:
         if self._caller_waits:
             self._wake_caller()
@@ -102,7 +108,12 @@ class ThreadLane(Lane):
             self._active += 1
             self.vacant = self._active < self._max_workers
         while True:
-            work(run, self)
+            try:
+                work(run, self)
+            except BaseException as error:
+                run.crash(error)
+                raise
+
             with run.lock:
                 if run.is_over:
                     return
@@ -121,9 +132,15 @@ class ThreadLane(Lane):
 
 
 def _work_and_clean(run: Work, lane: Lane) -> None:
-    work(run, lane)
-    from sys import modules
+    try:
+        work(run, lane)
+    except BaseException as error:
+        run.crash(error)
+    close_private_loop()
 
+
+def close_private_loop() -> None:
+    """Close the private event loop of this thread, if it has one."""
     private_loop = modules.get(f"{__package__}._private_loop")
     if private_loop is not None:
         private_loop.close()

@@ -1,0 +1,157 @@
+"""How an attempt at a task ended, if not with a result, and what that calls for."""
+
+from __future__ import annotations
+
+import sys
+from threading import current_thread, main_thread
+
+from ._loops import is_cancelled_error
+from .errors import DontRetry, Skip, TaskCancelled, TaskTimeout
+from .executors._base import without_own_frames
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+    from typing import Any
+
+    from .executors._base import Worker
+
+FAIL, RETRY, SKIP, CANCEL, INTERRUPT = "fail", "retry", "skip", "cancel", "interrupt"
+
+
+class Outcome:
+    """Hold what an attempt calls for.
+
+    Attributes:
+        kind: FAIL, RETRY, SKIP, CANCEL, or INTERRUPT: Ctrl-C has reached the task, and
+            the run is what it meant.
+        error: what the task raised; None for a cancellation and nothing else.
+        traceback: its traceback, from the first frame that is not Syncra's.
+        wait: seconds before the next attempt.
+    """
+
+    __slots__ = ("error", "kind", "traceback", "wait")
+
+    def __init__(
+        self,
+        kind: str,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+        wait: float = 0.0,
+    ) -> None:
+        self.kind = kind
+        self.error = error
+        self.traceback = traceback
+        self.wait = wait
+
+
+def outcome_of(engine: Any, worker: Worker, task: int, error: BaseException) -> Outcome:
+    """Return what the error of an attempt calls for. Not under the lock.
+
+    Asking a retry policy may call the user's code.
+    """
+    traceback = without_own_frames(error.__traceback__)
+    error.__traceback__ = traceback
+    if isinstance(error, Skip):
+        return Outcome(SKIP, error)
+
+    # A coroutine that has not seen that it was asked to end has failed by itself.
+    told = getattr(worker, "delivered", engine.was_asked_to_end(task))
+    if told and engine.has_expired(task) and not isinstance(error, TaskTimeout):
+        cause = error
+        error = timed_out(engine, task)
+        error.__cause__ = cause  # shows where it was when its time was up
+        traceback = None
+    elif told:
+        return Outcome(CANCEL, None if is_cancelled_error(error) else error)
+    elif (
+        isinstance(error, KeyboardInterrupt) and current_thread() is main_thread()
+    ) or error is engine.interruption:
+        return Outcome(INTERRUPT, error)
+    elif isinstance(error, TaskCancelled) and engine.is_to_stop(task):
+        return Outcome(CANCEL, error)  # of a run that was part of this one
+
+    attempt = engine.attempt_of(task)
+    compiled = engine.compiled
+    retry = compiled.retries.get(task) if compiled.retries else None
+    wait = None
+    if retry is not None and not isinstance(error, DontRetry):
+        wait = _wait(retry, error, attempt, compiled.names[task])
+    _add_note(error, compiled.names[task], compiled.graph, attempt)
+    if wait is None:
+        return Outcome(FAIL, error, traceback)
+
+    return Outcome(RETRY, error, traceback, wait)
+
+
+def _means_the_run(engine: Any, error: BaseException) -> bool:
+    """Return whether a task was hit by a signal that was meant for the run."""
+    if error is engine.interruption:
+        return True
+
+    return isinstance(error, KeyboardInterrupt) and current_thread() is main_thread()
+
+
+def timed_out(engine: Any, task: int, worker: Worker | None = None) -> TaskTimeout:
+    """Return the error of an attempt whose time is up.
+
+    Parameters:
+        engine: the engine of its run.
+        task: id of the task.
+        worker: the thread that is given up with it, to tell what it was doing.
+    """
+    compiled = engine.compiled
+    name = compiled.names[task]
+    limit = compiled.limits[task]
+    error = TaskTimeout(
+        f"task {name!r} of graph {compiled.graph!r} did not end within {limit:g} s.",
+        name,
+        limit,
+    )
+    if isinstance(worker, str):
+        frame = _frame_of(worker)
+        error.add_note(
+            "its thread cannot be interrupted and was abandoned"
+            + (f" at {_place(frame)}" if frame is not None else "")
+        )
+    return error
+
+
+def _wait(retry: Any, error: BaseException, attempt: int, name: str) -> float | None:
+    """Return the seconds before another attempt, or None if there is to be none."""
+    from random import random
+
+    try:
+        if not retry.wants(error, attempt):
+            return None
+
+        return float(retry.wait(attempt, random()))
+    except Exception as broken:
+        error.add_note(f"the retry policy of task {name!r} raised {broken!r}")
+        return None
+
+
+def _add_note(error: BaseException, name: str, graph: str, attempt: int) -> None:
+    """Make an error say which task of which graph has raised it."""
+    note = f"raised by task {name!r} of graph {graph!r}"
+    if attempt > 1:
+        note += f", attempt {attempt}"
+    if note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
+
+
+def _frame_of(worker: str) -> FrameType | None:
+    """Return the frame of the user's code that a thread is in, innermost first."""
+    from threading import enumerate as all_threads
+
+    idents = [thread.ident for thread in all_threads() if thread.name == worker]
+    frame = sys._current_frames().get(idents[0] or 0) if idents else None
+    package = __file__[: -len("_outcome.py")]
+    while frame is not None and frame.f_code.co_filename.startswith(package):
+        frame = frame.f_back
+    return frame
+
+
+def _place(frame: FrameType) -> str:
+    code = frame.f_code
+    return f"{code.co_filename}:{frame.f_lineno} in {code.co_name}"

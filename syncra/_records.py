@@ -1,0 +1,291 @@
+"""The record of each task of a run: states, times, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from ._core import states as core
+from ._names import listed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ._journal import Journal
+
+
+class State(StrEnum):
+    """Say where a task of a run stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+_STATES = {
+    core.PENDING: State.PENDING,
+    core.READY: State.PENDING,
+    core.RUNNING: State.RUNNING,
+    core.SUCCEEDED: State.SUCCEEDED,
+    core.FAILED: State.FAILED,
+    core.SKIPPED: State.SKIPPED,
+    core.CANCELLED: State.CANCELLED,
+    core.WAITING: State.PENDING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Hold one attempt at a task.
+
+    Attributes:
+        started_at: when it started, as an aware datetime.
+        duration: seconds it took, or None while it runs.
+        error: what it raised, or None.
+        worker: name of the thread that ran it.
+    """
+
+    started_at: datetime
+    duration: float | None
+    error: BaseException | None
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Count the tasks of a run by their state at one moment."""
+
+    pending: int
+    running: int
+    succeeded: int
+    failed: int
+    skipped: int
+    cancelled: int
+
+    @property
+    def total(self) -> int:
+        """Return how many tasks there are."""
+        return self.pending + self.running + self.over
+
+    @property
+    def over(self) -> int:
+        """Return how many tasks have come to their end."""
+        return self.succeeded + self.failed + self.skipped + self.cancelled
+
+    def __str__(self) -> str:
+        counts = ((getattr(self, state), state) for state in State)
+        return ", ".join(f"{count:,} {state}" for count, state in counts if count)
+
+
+def progress_of(states: bytearray) -> Progress:
+    """Return the counts of the states of tasks."""
+    counts = dict.fromkeys(State, 0)
+    for state, shown in _STATES.items():
+        counts[shown] += states.count(state)
+    return Progress(**counts)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """Hold what became of one task in one run.
+
+    Attributes:
+        name: name of the task.
+        state: where it stands.
+        started_at: when its first attempt started, as an aware datetime, or None.
+        duration: seconds from then to its end, or None.
+        attempts: its attempts, each with its error.
+        error: what it finally raised, or None; of a cancelled task what it raised
+            while it was ended, if that is more than the cancellation.
+        executor: name of the executor.
+        worker: name of the thread that ran it, or None.
+        skipped_because: names of the tasks at the root of its being skipped.
+        reason: what the task said that asked to be skipped, or None.
+        abandoned: whether an attempt did not end when it was to, and was left behind.
+        warning: what else is to be known of it, or None.
+        rollback: what became of its undoing, or None.
+    """
+
+    name: str
+    state: State
+    started_at: datetime | None
+    duration: float | None
+    attempts: tuple[Attempt, ...]
+    error: BaseException | None
+    executor: str
+    worker: str | None
+    skipped_because: tuple[str, ...] = ()
+    reason: str | None = None
+    abandoned: bool = False
+    warning: str | None = None
+    rollback: TaskRecord | None = None
+
+    @property
+    def traceback(self) -> str | None:
+        """Return the traceback of the error as text, or None."""
+        if self.error is None:
+            return None
+
+        import traceback
+
+        return "".join(traceback.format_exception(self.error))
+
+    @property
+    def why(self) -> str:
+        """Return in a few words why the task has not succeeded; "" if it has."""
+        words = []
+        if self.error is not None:
+            words.append(text_of(self.error))
+        elif self.reason is not None:
+            words.append(self.reason or "by its own wish")
+        elif self.skipped_because:
+            words.append(f"because of {listed(self.skipped_because)}")
+        elif self.state == State.SKIPPED:
+            words.append("its trigger was not met")
+        if self.abandoned:
+            words.append("abandoned")
+        if self.rollback is not None:
+            undone = self.rollback.state == State.SUCCEEDED
+            words.append("rolled back" if undone else f"rollback {self.rollback.state}")
+        return ", ".join(words)
+
+
+class Records(Mapping[str, TaskRecord]):
+    """Give the record of each task by name, in topological order.
+
+    A view: while the run goes on, a record shows where the task stands when asked.
+    """
+
+    __slots__ = ("_causes", "_journal", "_rollbacks")
+
+    def __init__(
+        self, journal: Journal, rollbacks: Mapping[str, TaskRecord] | None = None
+    ) -> None:
+        self._journal = journal
+        self._rollbacks = rollbacks or {}
+        self._causes: list[frozenset[int]] | None = None
+
+    def __getitem__(self, name: str) -> TaskRecord:
+        journal = self._journal
+        task = journal.compiled.ids[name]
+        state = _STATES[journal.states[task]]
+        attempts = self._attempts(task)
+        started_at = duration = None
+        if attempts:
+            started_at = attempts[0].started_at
+            if journal.finished[task]:
+                past = journal.attempts.get(task)
+                began = past[0].started if past else journal.started[task]
+                duration = journal.finished[task] - began
+        worker = journal.workers[task]
+        return TaskRecord(
+            name=name,
+            state=state,
+            started_at=started_at,
+            duration=duration,
+            attempts=attempts,
+            error=journal.errors.get(task) or journal.cleanup_errors.get(task),
+            executor=journal.executors[journal.lanes[task]],
+            worker=None if worker is None else str(worker),
+            skipped_because=self._because(task) if state == State.SKIPPED else (),
+            reason=journal.reasons.get(task),
+            abandoned=task in journal.abandoned,
+            warning=journal.warnings.get(task),
+            rollback=self._rollbacks.get(name),
+        )
+
+    def _attempts(self, task: int) -> tuple[Attempt, ...]:
+        journal = self._journal
+        found = [
+            Attempt(
+                self._moment(past.started),
+                past.finished - past.started,
+                past.error,
+                str(past.worker),
+            )
+            for past in journal.attempts.get(task, ())
+        ]
+        waits = journal.states[task] == core.WAITING
+        if journal.started[task] and not waits:
+            running = journal.states[task] == core.RUNNING
+            # Once it is over, the start of the last attempt is before its end.
+            found.append(
+                Attempt(
+                    self._moment(journal.started[task]),
+                    None if running else self._duration(task),
+                    journal.errors.get(task),
+                    str(journal.workers[task]),
+                )
+            )
+        return tuple(found)
+
+    def _duration(self, task: int) -> float:
+        return self._journal.finished[task] - self._journal.started[task]
+
+    def __iter__(self) -> Iterator[str]:
+        compiled = self._journal.compiled
+        return (compiled.names[task] for task in compiled.plan.order)
+
+    def __len__(self) -> int:
+        return len(self._journal.compiled.names)
+
+    def __repr__(self) -> str:
+        states = ", ".join(f"{name}: {record.state}" for name, record in self.items())
+        return f"<Records {states}>"
+
+    def _moment(self, clock: float) -> datetime:
+        journal = self._journal
+        since = timedelta(seconds=clock - journal.clock_at_start)
+        return datetime.fromtimestamp(journal.time_at_start, UTC) + since
+
+    def _because(self, task: int) -> tuple[str, ...]:
+        """Return the names of the tasks that a skipped one owes it to."""
+        if self._causes is None or self._journal.ended is None:
+            self._causes = causes_of(self._journal)
+        names: Sequence[str] = self._journal.compiled.names
+        return tuple(names[cause] for cause in sorted(self._causes[task]))
+
+
+def causes_of(journal: Journal) -> list[frozenset[int]]:
+    """Return for each task those at the root of its having been skipped.
+
+    These failed, were cancelled, or asked to be skipped themselves.
+    """
+    none: frozenset[int] = frozenset()
+    causes = [none] * len(journal.states)
+    plan = journal.compiled.plan
+    for task in plan.order:
+        if journal.states[task] != core.SKIPPED:
+            continue
+
+        found = none
+        for before in plan.predecessors[task]:
+            state = journal.states[before]
+            if state == core.SKIPPED and before not in journal.reasons:
+                # Sharing the set keeps 100,000 skipped in a row linear.
+                found = causes[before] if not found else found | causes[before]
+            elif state in (core.FAILED, core.CANCELLED, core.SKIPPED):
+                found = found | {before}
+        causes[task] = found
+    return causes
+
+
+def message_of(error: BaseException) -> str:
+    """Return the text of an exception, whatever its `__str__` does."""
+    try:
+        return str(error)
+    except Exception as broken:
+        return f"<its text cannot be shown: {type(broken).__name__}>"
+
+
+def text_of(error: BaseException) -> str:
+    """Return class and text of an exception on one line."""
+    message = message_of(error)
+    name = type(error).__name__
+    return f"{name}: {message}" if message else name

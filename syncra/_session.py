@@ -1,0 +1,231 @@
+"""A run from its beginning to its end: who waits, where loops live, what comes after.
+
+An engine runs a graph; a session gets it going and sees it through. In a script the
+caller waits, so that signals always find somebody free, and an event loop that the run
+needs lives in a thread of its own; where the run is awaited, the loop is the caller's.
+After a failure with `on_error="rollback"`, a second engine undoes what was done.
+"""
+
+from __future__ import annotations
+
+from threading import Lock, current_thread, main_thread
+
+from ._engine import Engine
+from ._loops import running_library
+from ._rollback import rollback_of
+from ._signals import SignalGuard, wait_for
+from ._supervisor import GRACE
+from .executors._pool import start_thread
+from .executors.threads import close_private_loop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class Session:
+    """See one run through.
+
+    Parameters:
+        engine: what runs the graph.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_when_finished",
+        "engine",
+        "is_finished",
+        "is_started",
+        "rollback",
+    )
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        #: What undoes the run after its failure, if it does.
+        self.rollback: Engine | None = None
+        self.is_started = False
+        #: Whether everything is over, undoing included.
+        self.is_finished = False
+        self._when_finished: list[Callable[[], object]] = []
+
+    def run(self) -> None:
+        """Run to the end, blocking the caller."""
+        self.is_started = True
+        with SignalGuard(self):
+            _run(self.engine)
+            if self._undo():
+                assert self.rollback is not None
+                _run(self.rollback)
+        self._finish()
+
+    async def arun(self) -> None:
+        """Run to the end on the running event loop, without blocking it."""
+        self.is_started = True
+        engine = self.engine
+        try:
+            await _arun(engine)
+        finally:
+            if engine.is_over and self._undo():
+                import anyio
+
+                assert self.rollback is not None
+                with anyio.CancelScope(shield=True):
+                    await _arun(self.rollback)
+            self._finish()
+
+    def start(self) -> None:
+        """Run in the background."""
+        self.is_started = True
+        self.engine.when_over.append(self._go_on)
+        _begin(self.engine)
+
+    def cancel(self, grace: float | None = None) -> None:
+        """End the run, or the undoing if that is what is going on."""
+        self.engine.cancel(grace)
+        if self.rollback is not None:
+            self.rollback.cancel(grace)
+
+    @property
+    def interruption(self) -> BaseException | None:
+        """Return what ended the run from outside, if that is an error."""
+        undoing = self.rollback.interruption if self.rollback is not None else None
+        if isinstance(undoing, TimeoutError):
+            undoing = None  # shown by the states of the undoing
+        return self.engine.interruption or undoing
+
+    def call_when_finished(self, callback: Callable[[], object]) -> bool:
+        """Have `callback` called at the end; return whether it is still to come."""
+        with self.engine.lock:
+            if not self.is_finished:
+                self._when_finished.append(callback)
+            return not self.is_finished
+
+    def _go_on(self) -> None:
+        """Undo in the background too, if need be. Under the lock of the run."""
+        if self._undo():
+            assert self.rollback is not None
+            self.rollback.when_over.append(self._finish)
+            _begin(self.rollback)
+        else:
+            self._finish_locked()
+
+    def _undo(self) -> bool:
+        """Return whether there is something to undo; then it is ready to run."""
+        if self.engine.settings.on_error == "rollback":
+            self.rollback = rollback_of(self.engine)
+        return self.rollback is not None
+
+    def _finish(self) -> None:
+        with self.engine.lock:
+            self._finish_locked()
+
+    def _finish_locked(self) -> None:
+        self.is_finished = True
+        for callback in self._when_finished:
+            callback()
+        self._when_finished.clear()
+
+
+def _run(engine: Engine) -> None:
+    """Run an engine to its end, blocking the caller."""
+    server = _caller_lane(engine)
+    if server is not None:
+        closed = _begin(engine, server)
+        try:
+            server.serve()
+        finally:
+            close_private_loop()
+    else:
+        over = Lock()
+        over.acquire()
+        engine.when_over.append(over.release)
+        closed = _begin(engine)
+        try:
+            wait_for(over)
+        except BaseException as interruption:
+            # A second Ctrl-C, or what a signal handler of the user has raised.
+            engine.interruption = interruption
+            engine.cancel(0.0 if isinstance(interruption, KeyboardInterrupt) else None)
+            wait_for(over)
+    if closed is not None:
+        # The loop closes in good order, unless what was given up keeps it from that.
+        grace = engine.settings.grace
+        closed.acquire(timeout=GRACE if grace is None else grace)
+
+
+async def _arun(engine: Engine) -> None:
+    """Run an engine to its end on the running event loop."""
+    from .executors.coroutines import LoopHost
+
+    host = LoopHost(engine, engine.loop_lanes)
+    engine.when_over.append(host.signal)
+    await host.run(engine.begin)
+
+
+def _begin(engine: Engine, served: Any = None) -> Lock | None:
+    """Start an engine; return what is released when its event loop has been closed."""
+    if not engine.loop_lanes:
+        engine.begin(served)
+        return None
+
+    closed = Lock()
+    closed.acquire()
+
+    def host_loop() -> None:
+        try:
+            import anyio
+
+            anyio.run(_host, engine)
+        except BaseException as error:
+            engine.crash(error)
+        finally:
+            closed.release()
+
+    engine.begin(served)
+    start_thread(host_loop)
+    return closed
+
+
+async def _host(engine: Engine) -> None:
+    """Give a run that has begun its event loop."""
+    from .executors.coroutines import LoopHost
+
+    lanes = list(engine.loop_lanes)
+    host = LoopHost(engine, lanes)
+    with engine.lock:
+        if engine.is_over:
+            return
+
+        engine.when_over.append(host.signal)
+    await host.run(_nothing)
+
+
+def _nothing() -> None:
+    """Be what has been done already."""
+
+
+def _caller_lane(engine: Engine) -> Any:
+    """Return the lane that the calling thread is to work for, or None.
+
+    The caller works in place where that was asked for, and instead of waiting where
+    nothing could ever call it back: no limit, no signal, no grace.
+    """
+    settings = engine.settings
+    if engine.compiled.limits or settings.timeout is not None:
+        return None
+
+    if settings.grace is not None or (
+        running_library() is not None and any(engine.compiled.is_async)
+    ):
+        return None
+
+    names = engine.journal.executors
+    for lane, name in zip(engine.lanes, names, strict=True):
+        if name == "sequential" and not lane.on_loop:
+            return lane
+
+    if current_thread() is main_thread():
+        return None
+
+    return next((lane for lane in engine.lanes if not lane.on_loop), None)

@@ -1,0 +1,113 @@
+"""Ctrl-C and SIGTERM while a script waits for a run.
+
+The first signal ends the run in good order: nothing new starts, what can be interrupted
+is, the rest has a grace; then the signal is raised where the run was called. A second
+one ends it at once. Handlers of the user are left alone, and ours are gone when the run
+is over.
+"""
+
+from __future__ import annotations
+
+# `signal` itself imports `enum`, which takes longer than a small graph.
+import _signal  # type: ignore[import-not-found]
+from threading import current_thread, main_thread
+
+from ._clock import clock
+from ._loops import running_library
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from threading import Lock
+    from types import FrameType
+    from typing import Any
+
+    from ._session import Session
+
+_PACKAGE = __file__[: -len("_signals.py")]
+
+
+def wait_for(lock: Lock) -> None:
+    """Wait until a lock is released. The frame of this is known to be waiting."""
+    lock.acquire()
+
+
+class SignalGuard:
+    """Handle signals for a run that the main thread waits for.
+
+    Attributes:
+        interruption: what is to be raised at the end, if a signal came.
+    """
+
+    __slots__ = ("_before", "_session", "interruption")
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._before: list[tuple[int, Any]] = []
+        self.interruption: BaseException | None = None
+
+    def __enter__(self) -> SignalGuard:
+        if current_thread() is not main_thread():
+            return self
+
+        for number, default in (
+            (_signal.SIGINT, _signal.default_int_handler),
+            (_signal.SIGTERM, _signal.SIG_DFL),
+        ):
+            before = _signal.getsignal(number)
+            # A handler of somebody else's has its own idea of what the signal means.
+            if before is default or before == default:
+                try:
+                    _signal.signal(number, self._handle)
+                except ValueError:
+                    return self  # in a subinterpreter
+
+                self._before.append((number, before))
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        for number, before in self._before:
+            _signal.signal(number, before)
+        self._before.clear()
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        # Runs in the main thread between any two instructions, so it takes no lock:
+        # the main thread may be holding it.
+        first = self.interruption is None
+        if first:
+            from ._alarm import call_at
+
+            error: BaseException = (
+                KeyboardInterrupt()
+                if number == _signal.SIGINT
+                else SystemExit(128 + number)
+            )
+            self.interruption = self._session.engine.interruption = error
+            call_at(0.0, self._session.cancel)
+        if frame is None:
+            return
+
+        assert self.interruption is not None
+        code = frame.f_code
+        if code is wait_for.__code__:
+            if not first:
+                raise KeyboardInterrupt
+
+        elif not code.co_filename.startswith(_PACKAGE):
+            # It is a task that runs here. A coroutine is cancelled by the session.
+            if not first or running_library() is None:
+                raise self.interruption
+
+        elif not self._session.engine.is_over:
+            # Raised here it could leave the run in disorder; so, in a moment.
+            self._again(number)
+
+    def _again(self, number: int) -> None:
+        from _thread import interrupt_main
+
+        from ._alarm import call_at
+
+        def again() -> None:
+            if self._before:  # still waiting
+                interrupt_main(number)  # type: ignore[arg-type]
+
+        call_at(clock() + 0.005, again)

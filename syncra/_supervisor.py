@@ -1,0 +1,284 @@
+"""What ends or gives up attempts: limits, cancellation, the grace after it.
+
+An engine gets a supervisor when it first needs one, so that a plain run pays nothing.
+Everything here is done under the lock of the run, unless it says otherwise.
+
+Asking an attempt to end (`interrupt`) works for coroutines only. What cannot be asked,
+or does not listen, is given up in the end (`lose`): the task is settled, its lane gets
+another worker, and whatever the lost one reports later does not count.
+"""
+
+from __future__ import annotations
+
+from _weakref import ref
+from math import inf
+
+from ._clock import clock
+from ._core.deadlines import Deadlines
+from ._core.states import RUNNING
+from ._outcome import CANCEL, Outcome, outcome_of, timed_out
+from .errors import RunTimeout
+from .executors._pool import start_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ._engine import Engine
+    from .executors._base import Lane, Worker
+
+#: Seconds that what is to stop has for its cleaning up, unless the user says otherwise.
+GRACE = 5.0
+
+
+class Supervisor:
+    """Watch over the attempts of one run."""
+
+    __slots__ = (
+        "_alarm_at",
+        "_expired",
+        "_interrupted",
+        "_lost",
+        "_patience",
+        "_run_deadline",
+        "deadlines",
+        "engine",
+    )
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        limits = engine.compiled.limits
+        self.deadlines = Deadlines(limits) if limits else None
+        #: Attempts whose worker was given up.
+        self._lost: set[tuple[int, Worker]] = set()
+        #: Running tasks whose time is up.
+        self._expired: set[int] = set()
+        #: Running tasks that were asked to end.
+        self._interrupted: set[int] = set()
+        #: Attempts that will be given up, and when; soonest first.
+        self._patience: list[tuple[float, int, Worker]] = []
+        self._run_deadline = inf
+        self._alarm_at = inf
+
+    # What the engine tells.
+
+    def begin(self, now: float) -> None:
+        """Take note that the run has started."""
+        limit = self.engine.settings.timeout
+        if limit is not None:
+            self._run_deadline = now + limit
+            self.arm(self._run_deadline)
+
+    def started(self, task: int, now: float) -> None:
+        """Take note that an attempt starts."""
+        if self.deadlines is not None:
+            deadline = self.deadlines.start(task, now)
+            if deadline is not None and deadline < self._alarm_at:
+                self.arm(deadline)
+
+    def ended(self, task: int) -> None:
+        """Take note that an attempt is over, however it went."""
+        if self.deadlines is not None:
+            self.deadlines.end(task)
+        self._expired.discard(task)
+        self._interrupted.discard(task)
+
+    def accepts(self, worker: Worker, task: int) -> bool:
+        """Return whether the result that a worker reports still counts."""
+        return task not in self._expired and (task, worker) not in self._lost
+
+    def forgets(self, worker: Worker, task: int) -> bool:
+        """Return whether the worker was given up; it has come to its end now."""
+        attempt = (task, worker)
+        if attempt not in self._lost:
+            return False
+
+        self._lost.discard(attempt)
+        return True
+
+    def close(self) -> None:
+        """Take note that the run is over. Lost workers may still be told so."""
+        del self.engine
+        self._patience.clear()
+
+    def was_asked_to_end(self, task: int) -> bool:
+        """Return whether a running task has been interrupted."""
+        return task in self._interrupted
+
+    def has_expired(self, task: int) -> bool:
+        """Return whether the time of a running task is up."""
+        return task in self._expired
+
+    # Time.
+
+    def arm(self, when: float) -> None:
+        """Have the engine's `tick` called at `when`, unless it is called sooner."""
+        if when >= self._alarm_at:
+            return
+
+        from ._alarm import call_at
+
+        self._alarm_at = when
+        this = ref(self.engine)  # an alarm in an hour must not keep results till then
+
+        def ring() -> None:
+            engine = this()
+            if engine is not None:
+                engine.tick()
+
+        call_at(when, ring)
+
+    def tick(self, now: float) -> None:
+        """Do what is due."""
+        self._alarm_at = inf
+        if self.deadlines is not None:
+            for task in self.deadlines.due(now):
+                self._expire(task, now)
+        if now >= self._run_deadline:
+            self._run_deadline = inf
+            self._time_out(now)
+        while self._patience and self._patience[0][0] <= now:
+            _, task, worker = self._patience.pop(0)
+            if self._is_at(task, worker):
+                self.lose(task, now)
+
+    def rearm(self) -> None:
+        """Have `tick` called when the next thing is due."""
+        due = [self._run_deadline]
+        wake = self.engine.machine.next_wake()
+        if wake is not None:
+            due.append(wake)
+        if self.deadlines is not None:
+            limit = self.deadlines.next()
+            if limit is not None:
+                due.append(limit)
+        if self._patience:
+            due.append(self._patience[0][0])
+        self.arm(min(due))
+
+    # Ending attempts.
+
+    def interrupt_all(self, now: float, grace: float | None) -> None:
+        """Ask all running tasks that are to end to do so.
+
+        Parameters:
+            now: the time.
+            grace: seconds until they are given up; if None, those that cannot be
+                interrupted are waited for.
+        """
+        self._patience.clear()
+        for task in self.running():
+            if not self.engine.is_to_stop(task):
+                continue
+
+            asked = self._interrupt(task)
+            if asked or grace is not None:
+                self._give_up_in(GRACE if grace is None else grace, task, now)
+
+    def lose(self, task: int, now: float) -> None:
+        """Go on without an attempt that does not end."""
+        engine = self.engine
+        worker = self._worker_of(task)
+        attempt = (task, worker)
+        if attempt not in self._lost:
+            self._lost.add(attempt)
+            engine.journal.abandoned.setdefault(task, []).append(worker)
+            self._lane_of(task).abandon(task, worker)
+        if task not in self._expired:
+            engine.settle(task, Outcome(CANCEL), now)
+            return
+
+        error = timed_out(engine, task, worker)
+        retry = engine.compiled.retries.get(task)
+        if retry is not None and retry.calls_user_code:
+            # The user's code must not stop the clock.
+            start_thread(lambda: self._judge(task, worker, error))
+        else:
+            engine.settle(task, outcome_of(engine, worker, task, error), now)
+
+    def running(self) -> list[int]:
+        """Return the tasks that are running."""
+        return list(_positions(self.engine.machine.states, RUNNING))
+
+    def _judge(self, task: int, worker: Worker, error: BaseException) -> None:
+        """Settle an attempt that was given up. Not under the lock."""
+        engine = self.engine
+        outcome = outcome_of(engine, worker, task, error)
+        with engine.lock:
+            if self._is_at(task, worker):
+                now = clock()
+                engine.settle(task, outcome, now)
+                engine.follow_up(now)
+
+    def _interrupt(self, task: int) -> bool:
+        """Ask a running task to end; return whether that can be asked of it."""
+        asked = self._lane_of(task).interrupt(task, self._worker_of(task))
+        if asked:
+            self._interrupted.add(task)
+        return asked
+
+    def _give_up_in(self, grace: float, task: int, now: float) -> None:
+        if grace <= 0:
+            self.lose(task, now)
+            return
+
+        self._patience.append((now + grace, task, self._worker_of(task)))
+        self._patience.sort(key=_when)
+        self.arm(self._patience[0][0])
+
+    def _expire(self, task: int, now: float) -> None:
+        """End an attempt whose time is up."""
+        self._expired.add(task)
+        if self._interrupt(task):
+            grace = self.engine.settings.grace
+            self._give_up_in(GRACE if grace is None else grace, task, now)
+        else:
+            self.lose(task, now)
+
+    def _time_out(self, now: float) -> None:
+        """End the run since its own time is up."""
+        engine = self.engine
+        compiled, settings = engine.compiled, engine.settings
+        running = self.running()
+        names = [compiled.names[task] for task in running]
+        shown = f", such as {names[0]!r}" if names else ""
+        limit = settings.timeout or 0.0
+        engine.interruption = RunTimeout(
+            f"the run of graph {compiled.graph!r} did not end within {limit:g} s; "
+            f"{len(names)} of its tasks were running{shown}.",
+            compiled.graph,
+            limit,
+            names,
+        )
+        grace = settings.grace
+        engine.halt(now, GRACE if grace is None else grace)
+        if grace is None:
+            # Who limits a run wants to go on then: no thread is waited for.
+            for task in running:
+                if engine.machine.states[task] == RUNNING:
+                    if task not in self._interrupted:
+                        self.lose(task, now)
+
+    def _is_at(self, task: int, worker: Worker) -> bool:
+        """Return whether a task is running and this is who runs it."""
+        engine = self.engine
+        return engine.machine.states[task] == RUNNING and engine.workers[task] is worker
+
+    def _worker_of(self, task: int) -> Worker:
+        worker = self.engine.workers[task]
+        assert worker is not None
+        return worker
+
+    def _lane_of(self, task: int) -> Lane:
+        return self.engine.lanes[self.engine.journal.lanes[task]]
+
+
+def _when(entry: tuple[float, int, Worker]) -> float:
+    return entry[0]
+
+
+def _positions(states: bytearray, state: int) -> Iterator[int]:
+    found = states.find(state)
+    while found >= 0:
+        yield found
+        found = states.find(state, found + 1)

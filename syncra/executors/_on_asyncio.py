@@ -1,0 +1,48 @@
+"""Workers as tasks of asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+
+from .coroutines import LoopWorker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class AsyncioWorker(LoopWorker):
+    """Be a worker in an asyncio task of its own."""
+
+    __slots__ = ("_task",)
+
+    _task: asyncio.Task[None]
+
+    def start(self) -> None:
+        # Not `create_task`: an eager task factory would run it at once, and we are
+        # under the lock of the run.
+        self._task = asyncio.Task(self.serve(), loop=asyncio.get_running_loop())
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+        self._task.cancel()
+
+    def give_up(self) -> None:
+        self.given_up = True
+        self._task.cancel()
+
+    def recover(self, error: BaseException) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            # A task that cancels itself cancels the asyncio task of its worker.
+            while self._task.cancelling():
+                self._task.uncancel()
+
+    def release(self) -> None:
+        super().release()
+        del self._task
+
+
+def call_soon_here() -> Callable[[Callable[[], object]], Any]:
+    """Return what schedules a callback on the running loop from any thread."""
+    return asyncio.get_running_loop().call_soon_threadsafe
