@@ -57,11 +57,12 @@ def outcome_of(engine: Any, worker: Worker, task: int, error: BaseException) -> 
 
     # A coroutine that has not seen that it was asked to end has failed by itself.
     told = getattr(worker, "delivered", engine.was_asked_to_end(task))
-    if told and engine.has_expired(task) and not isinstance(error, TaskTimeout):
-        cause = error
-        error = timed_out(engine, task)
-        error.__cause__ = cause  # shows where it was when its time was up
-        traceback = None
+    if engine.has_expired(task) and (told or isinstance(error, TaskTimeout)):
+        if not isinstance(error, TaskTimeout):
+            cause = error
+            error = timed_out(engine, task)
+            error.__cause__ = cause  # shows where it was when its time was up
+            traceback = None
     elif told:
         return Outcome(CANCEL, None if is_cancelled_error(error) else error)
     elif (
@@ -98,13 +99,13 @@ def timed_out(engine: Any, task: int, worker: Worker | None = None) -> TaskTimeo
     Parameters:
         engine: the engine of its run.
         task: id of the task.
-        worker: the thread that is given up with it, to tell what it was doing.
+        worker: who is given up with it, to tell what it was doing.
     """
     compiled = engine.compiled
     name = compiled.names[task]
     limit = compiled.limits[task]
     error = TaskTimeout(
-        f"task {name!r} of graph {compiled.graph!r} did not end within {limit:g} s.",
+        f"task {name!r} of graph {compiled.graph!r} did not end within {limit:g} s",
         name,
         limit,
     )
@@ -113,6 +114,10 @@ def timed_out(engine: Any, task: int, worker: Worker | None = None) -> TaskTimeo
         error.add_note(
             "its thread cannot be interrupted and was abandoned"
             + (f" at {_place(frame)}" if frame is not None else "")
+        )
+    elif worker is not None:
+        error.add_note(
+            "its coroutine did not end when it was cancelled, and was closed"
         )
     return error
 

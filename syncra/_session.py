@@ -122,9 +122,23 @@ class Session:
 
     def _finish_locked(self) -> None:
         self.is_finished = True
+        if self.rollback is not None:
+            self._note_failed_rollbacks(self.rollback)
         for callback in self._when_finished:
             callback()
         self._when_finished.clear()
+
+    def _note_failed_rollbacks(self, rollback: Engine) -> None:
+        """Tell of them beside the error of the run, which they must not hide."""
+        journal = self.engine.journal
+        if journal.first_error is None:
+            return
+
+        error = journal.errors[journal.first_error]
+        for task, raised in rollback.journal.errors.items():
+            name = rollback.compiled.names[task]
+            kind = type(raised).__name__
+            error.add_note(f"the rollback of task {name!r} failed with {kind}")
 
 
 def _run(engine: Engine) -> None:

@@ -29,7 +29,7 @@ class AsyncioWorker(LoopWorker):
         self._task.cancel()
 
     def give_up(self) -> None:
-        self.given_up = True
+        self.given_up = self.interrupted = True
         self._task.cancel()
 
     def recover(self, error: BaseException) -> None:

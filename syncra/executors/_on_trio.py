@@ -7,7 +7,7 @@ from contextvars import copy_context
 import trio
 from outcome import Error
 
-from .coroutines import LoopWorker
+from .coroutines import GivenUp, LoopWorker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,29 +41,21 @@ class TrioWorker(LoopWorker):
         self.interrupted = True
         self._outer.cancel()
 
-    def let_it_clean_up(self) -> None:
-        self._inner.shield = True
+    def tell(self, answer: Any) -> None:
+        if isinstance(answer, (Error, BaseException)):
+            self.delivered = self._inner.shield = True
 
     def give_up(self) -> None:
-        self.given_up = True
-        self.interrupted = True
-        self._inner.shield = False
-        self._outer.cancel()
-        # A shield of the task's own keeps the cancellation out; so its wait is ended
-        # here, in the way that trio itself would.
-        abort = getattr(self.waits_for, "abort_func", None)
-        if self.waits_for is None or abort is None:
-            return
-
-        if abort(_given_up) is trio.lowlevel.Abort.SUCCEEDED:
+        self.given_up = self.interrupted = True
+        # A shield, ours or one of the task's own, keeps a cancellation out, so its wait
+        # is ended as trio itself would end it. What the wait has to say to that is not
+        # public; None means that it is over already.
+        abort = getattr(self._task, "_abort_func", None)
+        if abort is not None and abort(_give_up) is trio.lowlevel.Abort.SUCCEEDED:
             trio.lowlevel.reschedule(self._task, Error(GivenUp()))
 
 
-class GivenUp(BaseException):
-    """End the wait of a task that is not waited for any more."""
-
-
-def _given_up() -> None:
+def _give_up() -> None:
     raise GivenUp
 
 

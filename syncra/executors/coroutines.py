@@ -234,7 +234,6 @@ class LoopWorker:
         interrupted: whether its present task was asked to end.
         delivered: whether that task has been told so.
         given_up: whether it is not waited for any more.
-        waits_for: what its task gave to the loop when it last suspended.
     """
 
     __slots__ = (
@@ -243,7 +242,6 @@ class LoopWorker:
         "host",
         "interrupted",
         "lane",
-        "waits_for",
         "work",
     )
 
@@ -252,7 +250,6 @@ class LoopWorker:
         self.lane = lane
         self.work = work
         self.interrupted = self.delivered = self.given_up = False
-        self.waits_for: Any = None
 
     def __str__(self) -> str:
         return "loop"
@@ -269,8 +266,13 @@ class LoopWorker:
         """End the present task by force, as far as that is possible."""
         raise NotImplementedError
 
-    def let_it_clean_up(self) -> None:
-        """Let the present task suspend although it was cancelled."""
+    def tell(self, answer: Any) -> None:
+        """Take note of what an interrupted task is told, and let it clean up then.
+
+        Parameters:
+            answer: what the loop has for it: an exception, or what trio has instead.
+        """
+        self.delivered = self.delivered or isinstance(answer, BaseException)
 
     def recover(self, error: BaseException) -> None:
         """Undo what a task that ended with `error` may have done to its worker."""
@@ -278,7 +280,6 @@ class LoopWorker:
     def release(self) -> None:
         """Let go of everything: journals keep workers, which must not keep the run."""
         del self.host, self.lane, self.work
-        self.waits_for = None
 
     async def serve(self) -> None:
         """Be a worker until the lane has nothing ready."""
@@ -385,32 +386,26 @@ class Resumed:
         waits_for = self._waits_for
         step: Callable[[Any], Any]
         while True:
-            worker.waits_for = waits_for
             try:
                 answer = yield waits_for
             except GeneratorExit:
                 run(coroutine.close)
                 raise
             except BaseException as error:
-                if worker.given_up:
-                    self._close()
-                    raise
-
-                if worker.interrupted and not worker.delivered:
-                    worker.delivered = True
-                    worker.let_it_clean_up()
                 step, argument = coroutine.throw, error
             else:
                 step, argument = coroutine.send, answer
+            if worker.interrupted:
+                if worker.given_up:
+                    self._close()
+                    raise GivenUp
+
+                worker.tell(argument)
             host.stepping = task
             try:
                 waits_for = run(step, argument)
             except StopIteration as stop:
-                worker.waits_for = None
                 return stop.value
-            except BaseException:
-                worker.waits_for = None
-                raise
 
     def _close(self) -> None:
         """End the coroutine here and now, whatever it says to that."""
@@ -418,6 +413,10 @@ class Resumed:
             self._run(self._coroutine.close)
         except BaseException:
             pass  # its task is settled, and nobody is left to be told
+
+
+class GivenUp(BaseException):
+    """End the worker of a task that is not waited for any more."""
 
 
 class InThread:
