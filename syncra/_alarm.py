@@ -13,6 +13,7 @@ from _thread import start_new_thread
 from heapq import heappop, heappush
 from itertools import count
 from queue import Empty, SimpleQueue
+from threading import current_thread
 
 from ._clock import clock
 
@@ -46,6 +47,8 @@ class _Clock:
             start_new_thread(self._serve, ())
 
     def _serve(self) -> None:
+        # Started without `threading`, whose locks a signal handler may not wait for.
+        current_thread().name = "syncra-clock"
         inbox = self._inbox
         alarms: list[Alarm] = []
         while True:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from queue import SimpleQueue
 
 from ._core.states import TERMINAL
@@ -10,7 +9,6 @@ from ._core.states import TERMINAL
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from ._engine import Engine
     from ._records import Records, TaskRecord
@@ -66,6 +64,8 @@ class Completed:
 
     async def _arrival(self) -> None:
         """Wait until a task has arrived."""
+        from .executors.coroutines import event_here
+
         while self._arrived.empty():
             event, self._wake = event_here()
             # What arrived before that did not wake anybody.
@@ -84,6 +84,8 @@ async def wait_on_loop(session: Session) -> None:
     """
     import anyio
 
+    from .executors.coroutines import event_here
+
     event, set_soon = event_here()
     if not session.call_when_finished(set_soon):
         return
@@ -95,21 +97,3 @@ async def wait_on_loop(session: Session) -> None:
         with anyio.CancelScope(shield=True):
             await event.wait()
         raise
-
-
-def event_here() -> tuple[Any, Callable[[], object]]:
-    """Return an event of this event loop, and what sets it from any thread."""
-    import anyio
-
-    event = anyio.Event()
-    return event, partial(_set_soon_here(), event.set)
-
-
-def _set_soon_here() -> Any:
-    from ._loops import running_library
-
-    if running_library() == "trio":
-        from .executors._on_trio import call_soon_here
-    else:
-        from .executors._on_asyncio import call_soon_here
-    return call_soon_here()

@@ -120,6 +120,9 @@ class Engine:
             if outer.machine.halted:
                 self.machine.halt()
         self.context.run(_current.set, ref(self))
+        if sniffio := sys.modules.get("sniffio"):
+            # Which library awaits the run says nothing of where its tasks will be.
+            self.context.run(sniffio.current_async_library_cvar.set, None)
 
     # What workers call.
 

@@ -11,7 +11,7 @@ from .executors._base import without_own_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FrameType, TracebackType
+    from types import TracebackType
     from typing import Any
 
     from .executors._base import Worker
@@ -109,16 +109,19 @@ def timed_out(engine: Any, task: int, worker: Worker | None = None) -> TaskTimeo
         name,
         limit,
     )
-    if isinstance(worker, str):
-        frame = _frame_of(worker)
-        error.add_note(
-            "its thread cannot be interrupted and was abandoned"
-            + (f" at {_place(frame)}" if frame is not None else "")
-        )
-    elif worker is not None:
-        error.add_note(
-            "its coroutine did not end when it was cancelled, and was closed"
-        )
+    if worker is None:
+        return error
+
+    where = _where(worker) if isinstance(worker, str) else ""
+    if where:
+        where = f" at {where}"
+    if not engine.was_asked_to_end(task):
+        note = f"its thread cannot be interrupted and was abandoned{where}"
+    elif isinstance(worker, str):
+        note = f"its coroutine went on after its cancellation, and was abandoned{where}"
+    else:
+        note = "its coroutine went on after its cancellation, and was closed"
+    error.add_note(note)
     return error
 
 
@@ -145,18 +148,18 @@ def _add_note(error: BaseException, name: str, graph: str, attempt: int) -> None
         error.add_note(note)
 
 
-def _frame_of(worker: str) -> FrameType | None:
-    """Return the frame of the user's code that a thread is in, innermost first."""
+def _where(worker: str) -> str:
+    """Return where in the user's code a thread is, as well as it is known."""
     from threading import enumerate as all_threads
 
     idents = [thread.ident for thread in all_threads() if thread.name == worker]
     frame = sys._current_frames().get(idents[0] or 0) if idents else None
     package = __file__[: -len("_outcome.py")]
-    while frame is not None and frame.f_code.co_filename.startswith(package):
+    places: list[str] = []
+    while frame is not None and not frame.f_code.co_filename.startswith(package):
+        code = frame.f_code
+        places.append(f"{code.co_filename}:{frame.f_lineno} in {code.co_name}")
         frame = frame.f_back
-    return frame
-
-
-def _place(frame: FrameType) -> str:
-    code = frame.f_code
-    return f"{code.co_filename}:{frame.f_lineno} in {code.co_name}"
+    # The task's own line tells most, the innermost one what it waits for.
+    shown = places if len(places) < 2 else [places[-1], places[0]]
+    return ", ".join(shown) if frame is not None else ""

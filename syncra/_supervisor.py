@@ -212,9 +212,11 @@ class Supervisor:
 
     def _interrupt(self, task: int) -> bool:
         """Ask a running task to end; return whether that can be asked of it."""
+        # Known before it happens: a thread may tell of its end without the lock.
+        self._interrupted.add(task)
         asked = self._lane_of(task).interrupt(task, self._worker_of(task))
-        if asked:
-            self._interrupted.add(task)
+        if not asked:
+            self._interrupted.discard(task)
         return asked
 
     def _give_up_in(self, grace: float, task: int, now: float) -> None:

@@ -47,8 +47,11 @@ def with_asyncio(main: Callable[[], Any]) -> Any:
 def background(graph: Graph, /, inputs: Any = None, **options: Any) -> Run:
     run = graph.start(inputs, **options)
     run.wait()
-    if options.get("on_error", graph.on_error) == "raise" and run.errors:
-        raise next(iter(run.errors.values()))
+    if options.get("on_error", graph.on_error) != "continue":
+        try:
+            run.raise_for_errors()
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
 
     return run
 
@@ -90,7 +93,11 @@ def no_leaks() -> Iterator[None]:
 def leftovers() -> set[str]:
     """Return what is alive in this process beyond its idle kept threads."""
     process = psutil.Process()
-    threads = [thread for thread in threading.enumerate() if thread.is_alive()]
+    threads = [
+        thread
+        for thread in threading.enumerate()
+        if thread.is_alive() and thread.name != "syncra-clock"
+    ]
     kept = [thread for thread in threads if thread.name.startswith("syncra-")]
     found = {
         f"thread {thread.name} {thread.ident}"

@@ -13,6 +13,7 @@ if it has not ended after a grace it is closed.
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from functools import partial
 from types import CoroutineType
 
@@ -22,6 +23,7 @@ from anyio.lowlevel import checkpoint
 from .._clock import clock
 from .._loops import running_library
 from ._base import Executor, Lane
+from ._pool import start_thread
 from ._stalls import watch_for_stalls
 
 TYPE_CHECKING = False
@@ -207,6 +209,9 @@ class LoopLane(Lane):
         self.vacant = True
 
     def interrupt(self, task: int, worker: Worker) -> bool:
+        if isinstance(self._work.functions[task], InThread):
+            return False
+
         assert self.host is not None
         assert isinstance(worker, LoopWorker)
         self.host.request(partial(self._interrupt, task, worker))
@@ -428,8 +433,42 @@ class InThread:
         self.__wrapped__ = function
 
     async def __call__(self, *arguments: Any) -> Any:
-        result = await anyio.to_thread.run_sync(self.__wrapped__, *arguments)
+        event, set_soon = event_here()
+        call = partial(self.__wrapped__, *arguments)
+        outcome: list[Any] = []
+        start_thread(partial(_call, copy_context(), call, outcome, set_soon))
+        await event.wait()
+        result, error = outcome
+        if error is not None:
+            raise error
+
         if result.__class__ is CoroutineType:
             return await result  # a wrapped coroutine function
 
         return result
+
+
+def _call(
+    context: Context,
+    function: Callable[[], Any],
+    outcome: list[Any],
+    when_over: Callable[[], object],
+) -> None:
+    try:
+        outcome += context.run(function), None
+    except BaseException as error:
+        outcome += None, error
+    try:
+        when_over()
+    except RuntimeError:
+        pass  # the loop has been closed: nobody waits
+
+
+def event_here() -> tuple[anyio.Event, Callable[[], object]]:
+    """Return an event of this event loop, and what sets it from any thread."""
+    if running_library() == "trio":
+        from ._on_trio import call_soon_here
+    else:
+        from ._on_asyncio import call_soon_here
+    event = anyio.Event()
+    return event, partial(call_soon_here(), event.set)

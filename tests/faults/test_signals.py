@@ -211,7 +211,7 @@ def test_fault_54_records_are_complete(kind: str) -> None:
     except KeyboardInterrupt:
         show(kept[0])
         say("done", kept[0].done, kept[0].ok)
-    """
+    """,
     )
     code, out, err = script.wait_for("ready").send(signal.SIGINT).finish()
     assert code == 0, err
@@ -229,7 +229,7 @@ def test_fault_54_ctrl_c_in_an_awaited_run() -> None:
         await graph.arun()
 
     asyncio.run(main())
-    """
+    """,
     )
     code, out, err = script.wait_for("ready").send(signal.SIGINT).finish()
     assert code == -signal.SIGINT, err
@@ -242,7 +242,7 @@ def test_fault_54_ctrl_c_in_an_awaited_run_on_trio() -> None:
         """
     import trio
     trio.run(graph.arun)
-    """
+    """,
     )
     code, out, err = script.wait_for("ready").send(signal.SIGINT).finish()
     assert code == -signal.SIGINT, err
@@ -305,7 +305,7 @@ def test_fault_56_a_second_ctrl_c_ends_it_at_once() -> None:
     except KeyboardInterrupt:
         say("raised")
         raise
-    """
+    """,
     )
     script.wait_for("ready").send(signal.SIGINT)
     time.sleep(0.2)  # two signals in the same moment are one
@@ -352,7 +352,7 @@ def test_fault_60_a_handler_of_the_user_is_left_alone(name: str) -> None:
     except Stop as stop:
         say("stopped", stop.args[0] == signal.{name})
     say(signal.getsignal(signal.{name}) is handler)
-    """
+    """,
     )
     code, out, err = script.wait_for("ready").send(getattr(signal, name)).finish()
     assert code == 0, err
@@ -428,7 +428,7 @@ def test_fault_63_a_background_run_ends_with_the_program() -> None:
     say("end of script")
     while len(threading.enumerate()) < 2:
         pass
-    """
+    """,
     )
     code, out, err = script.finish()
     assert code == 0, err
@@ -462,9 +462,7 @@ def test_fault_59_a_run_in_another_thread_or_loop_installs_no_handler() -> None:
     seen = []
 
     def look() -> None:
-        seen.append(
-            (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
-        )
+        seen.append((signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)))
 
     graph = Graph()
     graph.add(look)
