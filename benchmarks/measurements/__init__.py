@@ -1,0 +1,20 @@
+"""Every line of the table of speed. A new one is a subclass of `Measurement`, here."""
+
+from __future__ import annotations
+
+from ..model import Measurement
+from .building import Building
+from .running import Coroutines, Mixed, Sequential, Threads
+from .scale import Scale
+from .starting import FirstCall, Import
+
+MEASUREMENTS: tuple[Measurement, ...] = (
+    Sequential(),
+    Threads(),
+    Coroutines(),
+    Scale(),
+    Building(),
+    Import(),
+    FirstCall(),
+    Mixed(),
+)
