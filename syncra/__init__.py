@@ -19,11 +19,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import errors as errors
     from . import executors as executors
-    from ._compile import Input as Input
     from ._context import Context as Context
     from ._core.policy import Retry as Retry
     from ._decorator import task as task
     from ._graph import Graph as Graph
+    from ._inputs import Input as Input
     from ._records import Attempt as Attempt
     from ._records import Progress as Progress
     from ._records import State as State
@@ -49,7 +49,7 @@ _HOMES = {
     "Coroutines": "executors",
     "DontRetry": "errors",
     "Graph": "_graph",
-    "Input": "_compile",
+    "Input": "_inputs",
     "Progress": "_records",
     "Report": "_report",
     "Retry": "_core.policy",

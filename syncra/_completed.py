@@ -64,7 +64,7 @@ class Completed:
 
     async def _arrival(self) -> None:
         """Wait until a task has arrived."""
-        from .executors.coroutines import event_here
+        from .executors._in_thread import event_here
 
         while self._arrived.empty():
             event, self._wake = event_here()
@@ -84,7 +84,7 @@ async def wait_on_loop(session: Session) -> None:
     """
     import anyio
 
-    from .executors.coroutines import event_here
+    from .executors._in_thread import event_here
 
     event, set_soon = event_here()
     if not session.call_when_finished(set_soon):

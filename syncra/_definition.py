@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any, Self, TypeAlias
 
-    from ._compile import Compiled, Input
+    from ._compile import Compiled
+    from ._inputs import Input
 
     Target: TypeAlias = "Task[..., Any] | str | Callable[..., Any]"
 

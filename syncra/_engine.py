@@ -227,20 +227,8 @@ class Engine:
 
     def stalled(self, task: int, seconds: float) -> None:
         """Warn that a coroutine does not let its event loop go on."""
-        if task < 0 or task in self.journal.warnings:
-            return
-
-        from logging import getLogger
-
-        compiled = self.compiled
-        name = compiled.names[task]
-        warning = (
-            f"the coroutine of task {name!r} of graph {compiled.graph!r} has blocked "
-            f"its event loop for more than {seconds:g} s: it should await what it "
-            f"waits for, or be a plain function, which gets a thread"
-        )
-        self.journal.warnings[task] = warning
-        getLogger("syncra").warning("%s (%s)", warning, compiled.tasks[task].place)
+        if task >= 0:
+            self.journal.warn_of_stall(task, seconds)
 
     # What is asked about a run.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from ._compile import Compiler, check_inputs
+from ._compile import Compiler
 from ._core.policy import seconds
+from ._declare import make_task
 from ._definition import Definition
+from ._inputs import check_inputs
 from ._loops import running_library
 from ._options import Settings, check_on_error, new_task, options_from
-from ._task import DEFAULT_OPTIONS, Task, make_task
+from ._task import DEFAULT_OPTIONS, Task
 from .executors import check_executor
 
 TYPE_CHECKING = False

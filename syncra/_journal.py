@@ -126,3 +126,20 @@ class Journal:
         self.tracebacks[task] = traceback
         if self.first_error is None:
             self.first_error = task
+
+    def warn_of_stall(self, task: int, seconds: float) -> None:
+        """Say that a task blocks its event loop; in the log too, as it goes on."""
+        if task in self.warnings:
+            return
+
+        from logging import getLogger
+
+        compiled = self.compiled
+        name = compiled.names[task]
+        warning = (
+            f"the coroutine of task {name!r} of graph {compiled.graph!r} has blocked "
+            f"its event loop for more than {seconds:g} s: it should await what it "
+            f"waits for, or be a plain function, which gets a thread"
+        )
+        self.warnings[task] = warning
+        getLogger("syncra").warning("%s (%s)", warning, compiled.tasks[task].place)

@@ -10,7 +10,8 @@ from sys import modules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Literal
+    from collections.abc import Callable
+    from typing import Any, Literal
 
 
 def running_library() -> Literal["asyncio", "trio"] | None:
@@ -28,6 +29,14 @@ def running_library() -> Literal["asyncio", "trio"] | None:
         return "asyncio"
 
     return None
+
+
+def call_soon_here() -> Callable[[Callable[[], object]], Any]:
+    """Return what schedules a callback on this thread's event loop from any thread."""
+    if running_library() == "trio":
+        return modules["trio"].lowlevel.current_trio_token().run_sync_soon  # type: ignore[no-any-return]
+
+    return modules["asyncio"].get_running_loop().call_soon_threadsafe  # type: ignore[no-any-return]
 
 
 def is_cancelled_error(error: BaseException) -> bool:

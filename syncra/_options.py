@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ._core.machine import TRIGGERS
 from ._core.policy import Retry, seconds
+from ._declare import make_task, name_of
 from ._names import hint, listed, nearest
-from ._task import DEFAULT_OPTIONS, Options, make_task, name_of
+from ._task import DEFAULT_OPTIONS, Options
 from .executors import check_executor
 
 ON_ERROR = ("raise", "continue", "rollback")

@@ -7,10 +7,11 @@ from functools import partial
 from ._compile import Compiler
 from ._core.machine import ALL_DONE, TRIGGERS
 from ._core.states import SUCCEEDED
+from ._declare import make_task
 from ._engine import Engine
 from ._options import Settings
 from ._supervisor import GRACE
-from ._task import Options, Task, make_task
+from ._task import Options, Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

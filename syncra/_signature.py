@@ -345,3 +345,17 @@ __all__ = [
     "place_of",
     "signature_of",
 ]
+
+
+def refuse_generator(function: Callable[..., Any], name: str) -> None:
+    """Raise a `SignatureError` for a generator function of either kind."""
+    kind = generator_kind(function)
+    if kind is None:
+        return
+
+    raise SignatureError(
+        f"task {name!r} ({place_of(function)}) is {'an' if kind[0] == 'a' else 'a'} "
+        f"{kind} function: it would return an iterator that nobody runs. "
+        f"Return a list, or collect it inside the task.",
+        name,
+    )

@@ -24,28 +24,35 @@ PACKAGE = Path(syncra.__file__).parent
 #: those of one floor do not know of one another.
 FLOORS = (
     # What anybody may use.
-    {"errors", "_loops", "_names"},
+    {"errors", "_clock", "_loops", "_names"},
+    {"_alarm"},
     # The core, pure.
-    {"_core", "_core.plan", "_core.states"},
+    {"_core", "_core.deadlines", "_core.plan", "_core.policy", "_core.states"},
     {"_core.machine"},
     # One task: what it takes, and how that is fetched.
     {"_signature"},
     {"_binding", "_task"},
-    {"_calls"},
+    {"_calls", "_declare", "_inputs"},
     {"_compile"},
     # What is known of a run.
-    {"_context", "_journal", "_report"},
+    {"_context", "_journal", "_records"},
+    {"_report"},
     # Where tasks run; knows lanes and calls, nothing of graphs.
     {"executors._pool", "executors._private_loop"},
-    {"executors._base"},
+    {"executors._base", "executors._in_thread", "executors._loop_worker"},
+    {"executors._on_asyncio", "executors._on_trio", "executors._stalls"},
     {"executors.coroutines", "executors.threads"},
     {"executors.sequential"},
     {"executors"},
     # What a graph is.
     {"_definition", "_options"},
-    # One run.
-    {"_route"},
+    # One run: who runs it, who ends it, who waits for it.
+    {"_outcome", "_route"},
+    {"_supervisor"},
     {"_engine"},
+    {"_rollback", "_signals"},
+    {"_session"},
+    {"_background", "_completed"},
     {"_run"},
     # A definition that can be run, and what users write.
     {"_nested"},
@@ -164,7 +171,7 @@ def test_there_are_no_import_cycles() -> None:
 def test_imports_are_seen() -> None:
     """The three tests above would pass if no import was found."""
     assert "_core.states" in IMPORTS["_core.machine"]
-    assert {"_core", "_core.states", "_engine", "executors"} < IMPORTS["_run"]
+    assert {"_core", "_core.states", "_session", "_records"} < IMPORTS["_run"]
     assert "_names" in IMPORTS["executors"]
     assert "executors.coroutines" in IMPORTS["executors"]
     assert "__init__" not in set().union(*IMPORTS.values())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Protocol, TypeAlias
 
-    from .coroutines import LoopWorker
+    from ._loop_worker import LoopWorker
 
     #: Who runs a task: the name of a thread, or a worker on an event loop.
     Worker: TypeAlias = str | LoopWorker

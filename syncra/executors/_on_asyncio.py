@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from .coroutines import LoopWorker
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+from ._loop_worker import LoopWorker
 
 
 class AsyncioWorker(LoopWorker):
@@ -41,8 +36,3 @@ class AsyncioWorker(LoopWorker):
     def release(self) -> None:
         super().release()
         del self._task
-
-
-def call_soon_here() -> Callable[[Callable[[], object]], Any]:
-    """Return what schedules a callback on the running loop from any thread."""
-    return asyncio.get_running_loop().call_soon_threadsafe

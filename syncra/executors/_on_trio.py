@@ -7,11 +7,10 @@ from contextvars import copy_context
 import trio
 from outcome import Error
 
-from .coroutines import GivenUp, LoopWorker
+from ._loop_worker import GivenUp, LoopWorker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 
@@ -57,8 +56,3 @@ class TrioWorker(LoopWorker):
 
 def _give_up() -> None:
     raise GivenUp
-
-
-def call_soon_here() -> Callable[[Callable[[], object]], Any]:
-    """Return what schedules a callback on the running loop from any thread."""
-    return trio.lowlevel.current_trio_token().run_sync_soon

@@ -33,7 +33,7 @@ class Sequential(Executor):
         self, function: Callable[..., Any], is_async: bool, in_loop: bool
     ) -> Callable[..., Any]:
         if in_loop:
-            from .coroutines import InThread
+            from ._in_thread import InThread
 
             return function if is_async else InThread(function)
 

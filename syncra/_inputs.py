@@ -1,0 +1,89 @@
+"""The inputs of a graph: what its caller has to give."""
+
+from __future__ import annotations
+
+from ._names import hint, listed, nearest
+from ._signature import signature_of
+from .errors import InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from ._compile import Compiled
+
+
+class Input:
+    """Describe an input of a graph: a parameter that the caller has to fill.
+
+    Attributes:
+        name: name of the parameter.
+        annotation: its annotation in the first task that has one, or None.
+        tasks: names of the tasks that receive it.
+    """
+
+    __slots__ = ("annotation", "name", "tasks")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.annotation: Any = None
+        self.tasks: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"<Input {self.name!r} of {listed(self.tasks)}>"
+
+
+def check_inputs(
+    compiled: Compiled, given: Mapping[str, Any], also_known: Mapping[str, Any]
+) -> None:
+    """Raise an `InputError` unless exactly the inputs of the graph are given.
+
+    Parameters:
+        compiled: the graph, or the part of it that is to run.
+        given: values by input name.
+        also_known: inputs that nothing needs now but that are no mistake.
+    """
+    missing = [name for name in compiled.inputs if name not in given]
+    unknown = [
+        name for name in given if name not in compiled.inputs and name not in also_known
+    ]
+    if not (missing or unknown):
+        return
+
+    lines = []
+    for name in missing:
+        wanted = compiled.inputs[name]
+        task = compiled.tasks[compiled.ids[wanted.tasks[0]]]
+        more = len(wanted.tasks) - 1
+        lines.append(
+            f"input {name!r} is missing: parameter {name!r} of task {task.name!r} "
+            f"({task.place})"
+            + (f" and of {more} more" if more else "")
+            + " is filled by nothing."
+        )
+    for name in unknown:
+        default = _task_with_parameter(compiled, name)
+        lines.append(
+            f"there is no input {name!r}: "
+            + (
+                f"parameter {name!r} of task {default!r} is filled already; "
+                f"bind it with kwargs= there."
+                if default
+                else f"the graph takes {listed(compiled.inputs) or 'no inputs'}."
+                + hint(nearest(name, compiled.inputs))
+            )
+        )
+    raise InputError(
+        f"graph {compiled.graph!r} cannot run: " + " Also, ".join(lines),
+        missing,
+        unknown,
+    )
+
+
+def _task_with_parameter(compiled: Compiled, name: str) -> str | None:
+    for task in compiled.tasks:
+        if name in signature_of(task.function).parameters:
+            return task.name
+
+    return None

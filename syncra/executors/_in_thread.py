@@ -1,0 +1,64 @@
+"""Functions in threads, awaited on an event loop."""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+from functools import partial
+from types import CoroutineType
+
+import anyio
+
+from .._loops import call_soon_here
+from ._pool import start_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Context
+    from typing import Any
+
+
+class InThread:
+    """Call a function in a thread and wait for it without blocking the loop."""
+
+    __slots__ = ("__wrapped__",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.__wrapped__ = function
+
+    async def __call__(self, *arguments: Any) -> Any:
+        event, set_soon = event_here()
+        call = partial(self.__wrapped__, *arguments)
+        outcome: list[Any] = []
+        start_thread(partial(_call, copy_context(), call, outcome, set_soon))
+        await event.wait()
+        result, error = outcome
+        if error is not None:
+            raise error
+
+        if result.__class__ is CoroutineType:
+            return await result  # a wrapped coroutine function
+
+        return result
+
+
+def _call(
+    context: Context,
+    function: Callable[[], Any],
+    outcome: list[Any],
+    when_over: Callable[[], object],
+) -> None:
+    try:
+        outcome += context.run(function), None
+    except BaseException as error:
+        outcome += None, error
+    try:
+        when_over()
+    except RuntimeError:
+        pass  # the loop has been closed: nobody waits
+
+
+def event_here() -> tuple[anyio.Event, Callable[[], object]]:
+    """Return an event of this event loop, and what sets it from any thread."""
+    event = anyio.Event()
+    return event, partial(call_soon_here(), event.set)

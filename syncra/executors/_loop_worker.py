@@ -1,0 +1,221 @@
+"""A worker on an event loop: a coroutine that serves many tasks.
+
+Each step of a task's coroutine is made inside the task's own context, since its worker
+has another one. That each step passes through here is also what makes it possible to
+end any coroutine: the cancellation is thrown into it once, so that it can clean up, and
+if it has not ended after a grace it is closed.
+"""
+
+from __future__ import annotations
+
+from types import CoroutineType
+
+from anyio.lowlevel import checkpoint
+
+from .._clock import clock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator
+    from contextvars import Context
+    from typing import Any
+
+    from ._base import Work
+    from .coroutines import LoopHost, LoopLane
+
+#: Seconds after which a worker lets the others on the loop go on.
+SLICE = 0.005
+
+
+class LoopWorker:
+    """Serve tasks of one lane, one after another, on the event loop.
+
+    What differs between asyncio and trio is in `AsyncioWorker` and `TrioWorker`.
+
+    Attributes:
+        interrupted: whether its present task was asked to end.
+        delivered: whether that task has been told so.
+        given_up: whether it is not waited for any more.
+    """
+
+    __slots__ = (
+        "delivered",
+        "given_up",
+        "host",
+        "interrupted",
+        "lane",
+        "work",
+    )
+
+    def __init__(self, host: LoopHost, lane: LoopLane, work: Work) -> None:
+        self.host = host
+        self.lane = lane
+        self.work = work
+        self.interrupted = self.delivered = self.given_up = False
+
+    def __str__(self) -> str:
+        return "loop"
+
+    def start(self) -> None:
+        """Begin to serve, as a task of the event loop."""
+        raise NotImplementedError
+
+    def interrupt(self) -> None:
+        """Cancel the present task: throw into it what its library throws."""
+        raise NotImplementedError
+
+    def give_up(self) -> None:
+        """End the present task by force, as far as that is possible."""
+        raise NotImplementedError
+
+    def tell(self, answer: Any) -> None:
+        """Take note of what an interrupted task is told, and let it clean up then.
+
+        Parameters:
+            answer: what the loop has for it: an exception, or what trio has instead.
+        """
+        self.delivered = self.delivered or isinstance(answer, BaseException)
+
+    def recover(self, error: BaseException) -> None:
+        """Undo what a task that ended with `error` may have done to its worker."""
+
+    def release(self) -> None:
+        """Let go of everything: journals keep workers, which must not keep the run."""
+        del self.host, self.lane, self.work
+
+    async def serve(self) -> None:
+        """Be a worker until the lane has nothing ready."""
+        lane = self.lane
+        try:
+            with self.work.lock:
+                lane.arrived()
+            await self._serve(lane, self.work)
+        except BaseException as error:
+            if not self.given_up:
+                self.work.crash(error)
+        finally:
+            self.host.gone(self)
+            self.release()
+
+    async def _serve(self, lane: LoopLane, work: Work) -> None:
+        functions = work.functions
+        arguments = work.arguments
+        values = work.values
+        started = work.started
+        copy_context = work.context.copy
+        advance = work.advance
+        host = self.host
+        context: Any
+        if not lane.slice_end:
+            lane.slice_end = clock() + SLICE
+        task = work.enter(lane, self)
+        while task >= 0:
+            slots = arguments[task]
+            try:
+                if started[task] > lane.slice_end:
+                    await checkpoint()
+                    lane.slice_end = clock() + SLICE
+                host.stepping = task
+                context = copy_context()
+                if slots is None:
+                    coroutine = context.run(functions[task])
+                elif slots.__class__ is int:
+                    coroutine = context.run(functions[task], values[slots])
+                else:
+                    coroutine = context.run(functions[task], *slots(values))
+                if coroutine.__class__ is not CoroutineType:
+                    coroutine = _as_coroutine(coroutine)
+                try:
+                    waits_for = context.run(coroutine.send, None)
+                except StopIteration as stop:
+                    value = stop.value
+                else:
+                    value = await Resumed(waits_for, coroutine, context, self, task)
+            except BaseException as error:
+                self._failed(error)
+                task = work.fail(lane, self, task, error)
+            else:
+                task = advance(lane, self, task, value)
+                value = None
+            # What a finished task leaves must not wait for the next one to finish.
+            coroutine = context = None
+            if self.interrupted:
+                # It cannot be undone reliably, so another worker goes on.
+                return work.leave(lane, task)
+
+    def _failed(self, error: BaseException) -> None:
+        if self.interrupted:
+            self.delivered = True
+        else:
+            self.recover(error)
+
+
+async def _as_coroutine(awaitable: Any) -> Any:
+    """Return a coroutine for what a function marked as a coroutine function gave."""
+    return await awaitable if hasattr(awaitable, "__await__") else awaitable
+
+
+class Resumed:
+    """Await a coroutine that has begun, making each further step in its context.
+
+    Parameters:
+        waits_for: what it gave to the loop at its first step.
+        coroutine: the coroutine.
+        context: the context of its task.
+        worker: who drives it.
+        task: the id of its task.
+    """
+
+    __slots__ = ("_coroutine", "_run", "_task", "_waits_for", "_worker")
+
+    def __init__(
+        self,
+        waits_for: Any,
+        coroutine: Coroutine[Any, Any, Any],
+        context: Context,
+        worker: LoopWorker,
+        task: int,
+    ) -> None:
+        self._waits_for = waits_for
+        self._coroutine = coroutine
+        self._run = context.run
+        self._worker = worker
+        self._task = task
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        run, coroutine = self._run, self._coroutine
+        worker, host, task = self._worker, self._worker.host, self._task
+        waits_for = self._waits_for
+        step: Callable[[Any], Any]
+        while True:
+            try:
+                answer = yield waits_for
+            except GeneratorExit:
+                run(coroutine.close)
+                raise
+            except BaseException as error:
+                step, argument = coroutine.throw, error
+            else:
+                step, argument = coroutine.send, answer
+            if worker.interrupted:
+                if worker.given_up:
+                    self._close()
+                    raise GivenUp
+
+                worker.tell(argument)
+            host.stepping = task
+            try:
+                waits_for = run(step, argument)
+            except StopIteration as stop:
+                return stop.value
+
+    def _close(self) -> None:
+        """End the coroutine here and now, whatever it says to that."""
+        try:
+            self._run(self._coroutine.close)
+        except BaseException:
+            pass  # its task is settled, and nobody is left to be told
+
+
+class GivenUp(BaseException):
+    """End the worker of a task that is not waited for any more."""
