@@ -104,9 +104,11 @@ class Engine:
         self._announced = 0  # how many of the machine's dropped tasks they know of
         self.shared: dict[str, Any] = {}
         self.run_id = ""
+        #: Whether nobody has to be told of each attempt.
+        self.plain = True
         self.supervisor: Supervisor | None = None
         if compiled.limits or settings.timeout is not None:
-            self.supervisor = Supervisor(self)
+            self.supervise()
         self._parts: list[ref[Engine]] = []
         self._become_part()
 
@@ -136,24 +138,20 @@ class Engine:
 
     def advance(self, lane: Lane, worker: Worker, task: int, value: Any) -> int:
         """Take the result of a task and give its worker the next one."""
-        self._acquire()
+        if not self.lock.acquire(False):
+            self._acquire()
         try:
             now = clock()
-            supervisor = self.supervisor
-            if supervisor is None or supervisor.accepts(worker, task):
+            plain = self.plain
+            if plain or self._accepts(worker, task):
                 self.values[task] = value
                 self.finished[task] = now
-                self.machine.succeed(task)
-                if supervisor is not None:
-                    supervisor.ended(task)
-                if self.listeners:
-                    self._announce(task)
-                following = self.machine.take(lane.index)
+                following = self.machine.succeed(task, lane.index)
+                if not plain:
+                    self._succeeded(task, following, now)
                 if following >= 0:
                     self.started[following] = now
                     self.workers[following] = worker
-                    if supervisor is not None:
-                        supervisor.started(following, now)
                     if lane.vacant and self.queues[lane.index]:
                         lane.hire()
                 else:
@@ -162,7 +160,7 @@ class Engine:
                     self._hire_elsewhere(lane)
                 return following
 
-            if supervisor.forgets(worker, task):
+            if self.supervise().forgets(worker, task):
                 return NOTHING
         finally:
             self.lock.release()
@@ -315,11 +313,13 @@ class Engine:
         if not self.listeners:
             self._announced = len(self.machine.dropped)
         self.listeners.append(listener)
+        self.plain = False
 
     def supervise(self) -> Supervisor:
         """Return the supervisor of the run, made when it is first needed."""
         if self.supervisor is None:
             self.supervisor = Supervisor(self)
+            self.plain = False
         return self.supervisor
 
     def settle(self, task: int, outcome: Outcome, now: float) -> None:
@@ -378,6 +378,18 @@ class Engine:
             self._hire_elsewhere(None)
         elif not self.is_over:
             self._end(now)
+
+    def _accepts(self, worker: Worker, task: int) -> bool:
+        return self.supervisor is None or self.supervisor.accepts(worker, task)
+
+    def _succeeded(self, task: int, following: int, now: float) -> None:
+        """Tell those who want to know of each attempt."""
+        if self.supervisor is not None:
+            self.supervisor.ended(task)
+            if following >= 0:
+                self.supervisor.started(following, now)
+        if self.listeners:
+            self._announce(task)
 
     def _next(self, lane: Lane, worker: Worker, now: float) -> int:
         task = self.machine.take(lane.index)

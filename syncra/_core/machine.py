@@ -5,7 +5,7 @@ takes the next one; the machine only keeps the counts and never calls anybody. I
 no lock: whoever shares it between threads brings one.
 
     take(lane)           -> id of a task to run now, or NOTHING
-    succeed(id)             its followers lose one thing to wait for
+    succeed(id, lane)       its followers lose one thing to wait for; take(lane)
     fail(id)                its followers are skipped; unless the run goes on, nothing
                             new starts
     skip(id)                the task wants to be skipped, and its followers with it
@@ -135,8 +135,12 @@ class Machine:
         self.states[task] = RUNNING
         return task
 
-    def succeed(self, task: int) -> None:
-        """Settle a running task as succeeded and free what waited only for it."""
+    def succeed(self, task: int, lane: int = NOTHING) -> int:
+        """Settle a running task as succeeded and free what waited only for it.
+
+        Workers report and take in one go: with a `lane`, its next ready task starts,
+        and its id is returned as `take` would.
+        """
         states = self.states
         state = _SUCCEED[states[task]]
         if state == ILLEGAL:
@@ -154,6 +158,12 @@ class Machine:
                 else:
                     states[follower] = READY
                     self.queues[self._lanes[follower]].append(follower)
+        if lane < 0 or not (queue := self.queues[lane]):
+            return NOTHING
+
+        following = queue.popleft()
+        states[following] = RUNNING
+        return following
 
     def fail(self, task: int) -> None:
         """Settle a running task as failed, and what that means for the others."""
