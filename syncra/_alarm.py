@@ -8,12 +8,13 @@ of runs that are to stop. It starts when it is first needed and then stays, asle
 
 from __future__ import annotations
 
+import atexit
 import os
 from _thread import start_new_thread
 from heapq import heappop, heappush
 from itertools import count
 from queue import Empty, SimpleQueue
-from threading import current_thread
+from threading import Lock, current_thread
 
 from ._clock import clock
 
@@ -38,6 +39,8 @@ class _Clock:
         self._inbox: SimpleQueue[Alarm] = SimpleQueue()
         self._numbers = count()
         self._started = False
+        self._ended = Lock()
+        self._ended.acquire()
 
     def call_at(self, when: float, callback: Callable[[], object]) -> None:
         self._inbox.put((when, next(self._numbers), callback))
@@ -45,6 +48,12 @@ class _Clock:
             # Two starting at once share the inbox, and each alarm goes to one of them.
             self._started = True
             start_new_thread(self._serve, ())
+
+    def end(self) -> None:
+        """End the thread, with the interpreter: it must not be stopped half-way."""
+        if self._started:
+            self._inbox.put((-1.0, -1, self.end))
+            self._ended.acquire(timeout=1.0)
 
     def _serve(self) -> None:
         # Started without `threading`, whose locks a signal handler may not wait for.
@@ -61,6 +70,9 @@ class _Clock:
                 pass
             while alarms and alarms[0][0] <= clock():
                 _, _, callback = heappop(alarms)
+                if callback == self.end:
+                    return self._ended.release()
+
                 try:
                     callback()
                 except BaseException as error:
@@ -81,5 +93,6 @@ def _report(error: BaseException) -> None:
 
 
 _clock = _Clock()
+atexit.register(_clock.end)
 # A child made by fork has not this thread.
 os.register_at_fork(after_in_child=_clock.reset)

@@ -14,8 +14,7 @@ one clock of all runs, which calls `tick`.
 from __future__ import annotations
 
 import sys
-from _weakref import ref
-from contextvars import ContextVar, copy_context
+from contextvars import copy_context
 from os import urandom
 from threading import Lock
 from time import sleep, time
@@ -24,6 +23,7 @@ from ._clock import clock
 from ._core.machine import NOTHING, Machine
 from ._journal import Journal
 from ._outcome import FAIL, INTERRUPT, RETRY, SKIP, Outcome, outcome_of, timed_out
+from ._parts import Parts
 from ._route import Route, route
 from ._supervisor import GRACE, Supervisor
 
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from .executors._base import Lane, Worker
 
 _free_threaded = not getattr(sys, "_is_gil_enabled", lambda: True)()
-
-#: The run that the running code is part of, if it is part of one.
-_current: ContextVar[ref[Engine]] = ContextVar("syncra_run")
 
 
 class Engine:
@@ -109,22 +106,8 @@ class Engine:
         self.supervisor: Supervisor | None = None
         if compiled.limits or settings.timeout is not None:
             self.supervise()
-        self._parts: list[ref[Engine]] = []
-        self._become_part()
-
-    def _become_part(self) -> None:
-        """Make this run known to the code in it, and to the run that it is part of."""
-        around = _current.get(None)
-        outer = around() if around is not None else None
-        if outer is not None:
-            outer._parts = [part for part in outer._parts if part() is not None]
-            outer._parts.append(ref(self))
-            if outer.machine.halted:
-                self.machine.halt()
-        self.context.run(_current.set, ref(self))
-        if sniffio := sys.modules.get("sniffio"):
-            # Which library awaits the run says nothing of where its tasks will be.
-            self.context.run(sniffio.current_async_library_cvar.set, None)
+        #: The runs that tasks of this one have started.
+        self.parts: Parts = Parts(self)
 
     # What workers call.
 
@@ -365,10 +348,7 @@ class Engine:
             grace = self.settings.grace
         self.machine.halt()
         self.supervise().interrupt_all(now, GRACE if grace is None else grace)
-        for part in self._parts:
-            engine = part()
-            if engine is not None:
-                engine.cancel(grace)
+        self.parts.cancel(grace)
 
     def follow_up(self, now: float) -> None:
         """Draw the consequences of what was not done by a worker."""

@@ -16,7 +16,6 @@ from ._rollback import rollback_of
 from ._signals import SignalGuard, wait_for
 from ._supervisor import GRACE
 from .executors._pool import start_thread
-from .executors.threads import close_private_loop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,10 +145,7 @@ def _run(engine: Engine) -> None:
     server = _caller_lane(engine)
     if server is not None:
         closed = _begin(engine, server)
-        try:
-            server.serve()
-        finally:
-            close_private_loop()
+        server.serve()
     else:
         over = Lock()
         over.acquire()

@@ -38,7 +38,8 @@ FLOORS = (
     {"_context", "_journal", "_records"},
     {"_report"},
     # Where tasks run; knows lanes and calls, nothing of graphs.
-    {"executors._pool", "executors._private_loop"},
+    {"executors._pool"},
+    {"executors._private_loop"},
     {"executors._base", "executors._in_thread", "executors._loop_worker"},
     {"executors._on_asyncio", "executors._on_trio", "executors._stalls"},
     {"executors.coroutines", "executors.threads"},
@@ -47,7 +48,7 @@ FLOORS = (
     # What a graph is.
     {"_definition", "_options"},
     # One run: who runs it, who ends it, who waits for it.
-    {"_outcome", "_route"},
+    {"_outcome", "_parts", "_route"},
     {"_supervisor"},
     {"_engine"},
     {"_rollback", "_signals"},

@@ -6,6 +6,8 @@ import asyncio
 from contextvars import copy_context
 from threading import current_thread, local
 
+from ._pool import after_job
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -62,6 +64,7 @@ def interrupt(thread: str) -> bool:
     return True
 
 
+@after_job.append
 def close() -> None:
     """Close the private loop of this thread, if it has one."""
     runner = getattr(_thread, "runner", None)

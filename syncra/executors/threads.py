@@ -8,7 +8,7 @@ from sys import modules
 from threading import Lock
 
 from ._base import Executor, Lane, work
-from ._pool import start_thread
+from ._pool import after_job, give_up, start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class ThreadLane(Lane):
         if self._caller_waits:
             self._wake_caller()
         else:
-            start_thread(partial(_work_and_clean, self._work, self))
+            start_thread(partial(_work, self._work, self))
 
     def left(self) -> None:
         self._active -= 1
@@ -95,13 +95,23 @@ class ThreadLane(Lane):
         private_loop = modules.get(f"{__package__}._private_loop")
         return private_loop is not None and bool(private_loop.interrupt(worker))
 
+    def abandon(self, task: int, worker: Worker) -> None:
+        self.left()
+        give_up(str(worker))
+
     def over(self) -> None:
         if self._caller_waits:
             self._wake_caller()
 
     def serve(self) -> None:
         """Be a worker in the calling thread until the run is over."""
-        run = self._work
+        try:
+            self._serve(self._work)
+        finally:
+            for callback in after_job:
+                callback()
+
+    def _serve(self, run: Work) -> None:
         self._caller = Lock()
         self._caller.acquire()
         with run.lock:
@@ -131,19 +141,11 @@ class ThreadLane(Lane):
         self._caller.release()
 
 
-def _work_and_clean(run: Work, lane: Lane) -> None:
+def _work(run: Work, lane: Lane) -> None:
     try:
         work(run, lane)
     except BaseException as error:
         run.crash(error)
-    close_private_loop()
-
-
-def close_private_loop() -> None:
-    """Close the private event loop of this thread, if it has one."""
-    private_loop = modules.get(f"{__package__}._private_loop")
-    if private_loop is not None:
-        private_loop.close()
 
 
 def checked_workers(max_workers: object) -> int:
