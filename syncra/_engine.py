@@ -329,7 +329,7 @@ class Engine:
             if machine.stopped and not stopped_before:
                 self.supervise().interrupt_all(now, self.settings.grace)
         elif kind == SKIP:
-            journal.reasons[task] = str(error)
+            journal.reasons[task] = outcome.reason
             machine.skip(task)
         else:
             if error is not None and kind != INTERRUPT:

@@ -53,3 +53,18 @@ def hint(suggestion: str | None) -> str:
 def listed(names: Iterable[str]) -> str:
     """Return names quoted and joined by commas."""
     return ", ".join(repr(name) for name in names)
+
+
+def message_of(error: BaseException) -> str:
+    """Return the text of an exception, whatever its `__str__` does."""
+    try:
+        return str(error)
+    except BaseException as broken:
+        return f"<its text cannot be shown: {type(broken).__name__}>"
+
+
+def text_of(error: BaseException) -> str:
+    """Return class and text of an exception on one line."""
+    message = message_of(error)
+    name = type(error).__name__
+    return f"{name}: {message}" if message else name

@@ -6,6 +6,7 @@ import sys
 from threading import current_thread, main_thread
 
 from ._loops import is_cancelled_error
+from ._names import message_of, text_of
 from .errors import DontRetry, Skip, TaskCancelled, TaskTimeout
 from .executors._base import without_own_frames
 
@@ -28,9 +29,10 @@ class Outcome:
         error: what the task raised; None for a cancellation and nothing else.
         traceback: its traceback, from the first frame that is not Syncra's.
         wait: seconds before the next attempt.
+        reason: why the task wants to be skipped.
     """
 
-    __slots__ = ("error", "kind", "traceback", "wait")
+    __slots__ = ("error", "kind", "reason", "traceback", "wait")
 
     def __init__(
         self,
@@ -38,11 +40,13 @@ class Outcome:
         error: BaseException | None = None,
         traceback: TracebackType | None = None,
         wait: float = 0.0,
+        reason: str = "",
     ) -> None:
         self.kind = kind
         self.error = error
         self.traceback = traceback
         self.wait = wait
+        self.reason = reason
 
 
 def outcome_of(engine: Any, worker: Worker, task: int, error: BaseException) -> Outcome:
@@ -51,9 +55,9 @@ def outcome_of(engine: Any, worker: Worker, task: int, error: BaseException) -> 
     Asking a retry policy may call the user's code.
     """
     traceback = without_own_frames(error.__traceback__)
-    error.__traceback__ = traceback
+    error.with_traceback(traceback)  # works for frozen exceptions too
     if isinstance(error, Skip):
-        return Outcome(SKIP, error)
+        return Outcome(SKIP, error, reason=message_of(error))
 
     # A coroutine that has not seen that it was asked to end has failed by itself.
     told = getattr(worker, "delivered", engine.was_asked_to_end(task))
@@ -65,9 +69,7 @@ def outcome_of(engine: Any, worker: Worker, task: int, error: BaseException) -> 
             traceback = None
     elif told:
         return Outcome(CANCEL, None if is_cancelled_error(error) else error)
-    elif (
-        isinstance(error, KeyboardInterrupt) and current_thread() is main_thread()
-    ) or error is engine.interruption:
+    elif _means_the_run(engine, task, error):
         return Outcome(INTERRUPT, error)
     elif isinstance(error, TaskCancelled) and engine.is_to_stop(task):
         return Outcome(CANCEL, error)  # of a run that was part of this one
@@ -85,12 +87,16 @@ def outcome_of(engine: Any, worker: Worker, task: int, error: BaseException) -> 
     return Outcome(RETRY, error, traceback, wait)
 
 
-def _means_the_run(engine: Any, error: BaseException) -> bool:
+def _means_the_run(engine: Any, task: int, error: BaseException) -> bool:
     """Return whether a task was hit by a signal that was meant for the run."""
     if error is engine.interruption:
         return True
 
-    return isinstance(error, KeyboardInterrupt) and current_thread() is main_thread()
+    return (
+        isinstance(error, KeyboardInterrupt)
+        and current_thread() is main_thread()
+        and not getattr(engine.functions[task], "runs_in_thread", False)
+    )
 
 
 def timed_out(engine: Any, task: int, worker: Worker | None = None) -> TaskTimeout:
@@ -135,7 +141,7 @@ def _wait(retry: Any, error: BaseException, attempt: int, name: str) -> float | 
 
         return float(retry.wait(attempt, random()))
     except Exception as broken:
-        error.add_note(f"the retry policy of task {name!r} raised {broken!r}")
+        note_on(error, f"the retry policy of task {name!r} raised {text_of(broken)}")
         return None
 
 
@@ -144,8 +150,16 @@ def _add_note(error: BaseException, name: str, graph: str, attempt: int) -> None
     note = f"raised by task {name!r} of graph {graph!r}"
     if attempt > 1:
         note += f", attempt {attempt}"
-    if note not in getattr(error, "__notes__", ()):
-        error.add_note(note)
+    note_on(error, note)
+
+
+def note_on(error: BaseException, note: str) -> None:
+    """Add a note to an exception of the user's, once, if it can be changed at all."""
+    try:
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
+    except Exception:
+        pass  # a frozen one, such as a frozen dataclass
 
 
 def _where(worker: str) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from ._core import states as core
-from ._names import listed
+from ._names import listed, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,7 +134,11 @@ class TaskRecord:
 
         import traceback
 
-        return "".join(traceback.format_exception(self.error))
+        try:
+            return "".join(traceback.format_exception(self.error))
+        except Exception:  # of an exception that cannot even be looked at
+            frames = traceback.format_tb(self.error.__traceback__)
+            return "".join([*frames, text_of(self.error)])
 
     @property
     def why(self) -> str:
@@ -190,7 +194,7 @@ class Records(Mapping[str, TaskRecord]):
             started_at=started_at,
             duration=duration,
             attempts=attempts,
-            error=journal.errors.get(task) or journal.cleanup_errors.get(task),
+            error=journal.errors.get(task, journal.cleanup_errors.get(task)),
             executor=journal.executors[journal.lanes[task]],
             worker=None if worker is None else str(worker),
             skipped_because=self._because(task) if state == State.SKIPPED else (),
@@ -211,8 +215,9 @@ class Records(Mapping[str, TaskRecord]):
             )
             for past in journal.attempts.get(task, ())
         ]
-        waits = journal.states[task] == core.WAITING
-        if journal.started[task] and not waits:
+        past = journal.attempts.get(task)
+        # One that waits to be tried again has only attempts that are over.
+        if journal.started[task] != (past[-1].started if past else 0.0):
             running = journal.states[task] == core.RUNNING
             # Once it is over, the start of the last attempt is before its end.
             found.append(
@@ -274,18 +279,3 @@ def causes_of(journal: Journal) -> list[frozenset[int]]:
                 found = found | {before}
         causes[task] = found
     return causes
-
-
-def message_of(error: BaseException) -> str:
-    """Return the text of an exception, whatever its `__str__` does."""
-    try:
-        return str(error)
-    except Exception as broken:
-        return f"<its text cannot be shown: {type(broken).__name__}>"
-
-
-def text_of(error: BaseException) -> str:
-    """Return class and text of an exception on one line."""
-    message = message_of(error)
-    name = type(error).__name__
-    return f"{name}: {message}" if message else name

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from ._records import State, message_of, progress_of
+from ._names import message_of
+from ._records import State, progress_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from threading import Lock, current_thread, main_thread
 
 from ._engine import Engine
 from ._loops import running_library
+from ._outcome import note_on
 from ._rollback import rollback_of
 from ._signals import SignalGuard, wait_for
 from ._supervisor import GRACE
@@ -137,7 +138,7 @@ class Session:
         for task, raised in rollback.journal.errors.items():
             name = rollback.compiled.names[task]
             kind = type(raised).__name__
-            error.add_note(f"the rollback of task {name!r} failed with {kind}")
+            note_on(error, f"the rollback of task {name!r} failed with {kind}")
 
 
 def _run(engine: Engine) -> None:

@@ -35,6 +35,18 @@ __all__ = [
 class SyncraError(Exception):
     """Be the base of every error that Syncra raises by itself."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # With its attributes and notes, and whatever its constructor takes.
+        return _rebuilt, (type(self), self.args, self.__dict__.copy())
+
+
+def _rebuilt(
+    kind: type[SyncraError], args: tuple[object, ...], attributes: dict[str, object]
+) -> SyncraError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
+
 
 class GraphError(SyncraError):
     """Be the base of the errors in how a graph is put together."""
@@ -50,9 +62,6 @@ class CycleError(GraphError, ValueError):
     def __init__(self, message: str, cycle: Sequence[str]) -> None:
         super().__init__(message)
         self.cycle = tuple(cycle)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.args[0], self.cycle)
 
 
 class UnknownDependencyError(GraphError, LookupError):
@@ -72,14 +81,6 @@ class UnknownDependencyError(GraphError, LookupError):
         self.dependency = dependency
         self.suggestion = suggestion
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (
-            self.args[0],
-            self.task,
-            self.dependency,
-            self.suggestion,
-        )
-
 
 class DuplicateTaskError(GraphError, ValueError):
     """Report two different callables under one task name.
@@ -94,9 +95,6 @@ class DuplicateTaskError(GraphError, ValueError):
         self.task = task
         self.places = places
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.args[0], self.task, self.places)
-
 
 class SignatureError(GraphError, TypeError):
     """Report a callable that cannot be called with what the graph has for it.
@@ -110,9 +108,6 @@ class SignatureError(GraphError, TypeError):
         super().__init__(message)
         self.task = task
         self.parameter = parameter
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.args[0], self.task, self.parameter)
 
 
 class InputError(SyncraError, TypeError):
@@ -130,9 +125,6 @@ class InputError(SyncraError, TypeError):
         self.missing = tuple(missing)
         self.unknown = tuple(unknown)
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.args[0], self.missing, self.unknown)
-
 
 class _NotFoundError(SyncraError, KeyError):
     """Be a KeyError whose text reads as a sentence."""
@@ -146,9 +138,6 @@ class _NotFoundError(SyncraError, KeyError):
 
     # KeyError shows the repr of its argument; a message is no key.
     __str__ = Exception.__str__
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.args[0], self.name, self.suggestion)
 
 
 class GraphNotFoundError(_NotFoundError):
@@ -176,9 +165,6 @@ class _TaskOutcome(SyncraError):
         super().__init__(message)
         self.task = task
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.args[0], self.task)
-
 
 class TaskSkipped(_TaskOutcome, LookupError):
     """Say that a task has no result because it was skipped.
@@ -191,9 +177,6 @@ class TaskSkipped(_TaskOutcome, LookupError):
     def __init__(self, message: str, task: str, because: Sequence[str] = ()) -> None:
         super().__init__(message, task)
         self.because = tuple(because)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.args[0], self.task, self.because)
 
 
 class TaskCancelled(_TaskOutcome, RuntimeError):
@@ -216,9 +199,6 @@ class TaskTimeout(_TaskOutcome, TimeoutError):
         super().__init__(message, task)
         self.limit = limit
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.args[0], self.task, self.limit)
-
 
 class RunTimeout(SyncraError, TimeoutError):
     """Report a run that did not end within its `timeout=`.
@@ -236,9 +216,6 @@ class RunTimeout(SyncraError, TimeoutError):
         self.graph = graph
         self.limit = limit
         self.unfinished = tuple(unfinished)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.args[0], self.graph, self.limit, self.unfinished)
 
 
 class RunNotFinished(SyncraError, RuntimeError):

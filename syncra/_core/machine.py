@@ -10,7 +10,8 @@ no lock: whoever shares it between threads brings one.
                             new starts
     skip(id)                the task wants to be skipped, and its followers with it
     cancel(id)              a running task was stopped
-    retry_at(id, when)      it failed but shall run again, not before `when`
+    retry_at(id, when)      it failed but shall run again, not before `when`; it is
+                            cancelled where nothing starts any more
     next_wake(), wake(now)  when the next of these is due; make the due ones ready
     stop()                  nothing new starts but clean-up and alarm
     halt()                  nothing new starts at all
@@ -111,7 +112,8 @@ class Machine:
         self.stopped = False
         #: Whether nothing new starts at all.
         self.halted = False
-        #: Tasks that were settled without having run, in the order that happened.
+        #: Tasks that were settled while they did not run, and so without a report of
+        #: anybody, in the order that happened. Some have run, and were to run again.
         self.dropped: list[int] = []
         self.stop_on_failure = stop_on_failure
         self._successors = plan.successors
@@ -187,11 +189,15 @@ class Machine:
     def retry_at(self, task: int, when: float) -> None:
         """Put a running task back, to be ready again at `when` on the driver's clock.
 
-        Until then it holds no worker.
+        Until then it holds no worker. If it may not start any more, it is cancelled.
         """
         state = _RETRY[self.states[task]]
         if state == ILLEGAL:
             raise IllegalTransition(task, self.states[task], "retry")
+
+        if self.stopped and (self.halted or not self.outlives_stop(task)):
+            self.cancel(task)
+            return
 
         self.states[task] = state
         heappush(self._sleeping, (when, task))

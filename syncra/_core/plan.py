@@ -27,7 +27,8 @@ class Plan:
         predecessors: for each task, the ids it waits for, without repeats.
         successors: for each task, the ids that wait for it.
         counts: for each task, how many it waits for.
-        order: all ids in topological order; ties are broken by id, level by level.
+        order: all ids in topological order, level by level. Within a level those come
+            first that are free first: when the last one they wait for has its place.
         roots: the ids that wait for nobody.
     """
 

@@ -8,6 +8,10 @@
        |--skip---> SKIPPED            |
        '--cancel-> CANCELLED <-cancel-'---- (READY too)
 
+Only the machine cancels a task that is PENDING, READY or WAITING, in `stop` and `halt`,
+and only the machine skips a PENDING one; its `cancel(id)` and `skip(id)` are for tasks
+that are RUNNING, and anything else is refused.
+
 `TRANSITIONS` is the whole truth: a pair of state and event that it does not hold is an
 `IllegalTransition`, and then nothing has changed.
 """

@@ -23,6 +23,9 @@ class InThread:
 
     __slots__ = ("__wrapped__",)
 
+    #: What it raises has not been raised in the thread that awaits it.
+    runs_in_thread = True
+
     def __init__(self, function: Callable[..., Any]) -> None:
         self.__wrapped__ = function
 
