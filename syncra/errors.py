@@ -44,6 +44,7 @@ def _rebuilt(
     kind: type[SyncraError], args: tuple[object, ...], attributes: dict[str, object]
 ) -> SyncraError:
     error = kind.__new__(kind, *args)
+    error.args = args  # an OSError does not take them there
     error.__dict__.update(attributes)
     return error
 
