@@ -140,7 +140,7 @@ def _wait(retry: Any, error: BaseException, attempt: int, name: str) -> float | 
             return None
 
         return float(retry.wait(attempt, random()))
-    except Exception as broken:
+    except BaseException as broken:
         note_on(error, f"the retry policy of task {name!r} raised {text_of(broken)}")
         return None
 
