@@ -16,7 +16,7 @@ from math import inf
 from ._clock import clock
 from ._core.deadlines import Deadlines
 from ._core.states import RUNNING
-from ._outcome import CANCEL, Outcome, outcome_of, timed_out
+from ._outcome import CANCEL, FAIL, Outcome, outcome_of, timed_out
 from .errors import RunTimeout
 from .executors._pool import start_thread
 
@@ -190,7 +190,10 @@ class Supervisor:
 
         error = timed_out(engine, task, worker)
         retry = engine.compiled.retries.get(task)
-        if retry is not None and retry.calls_user_code:
+        if engine.machine.stopped:
+            # There is no other attempt, so nobody is asked about one.
+            engine.settle(task, Outcome(FAIL, error), now)
+        elif retry is not None and retry.calls_user_code:
             # The user's code must not stop the clock.
             start_thread(lambda: self._judge(task, worker, error))
         else:
