@@ -30,10 +30,11 @@ from ._supervisor import GRACE, Supervisor
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextvars import Context
     from typing import Any
 
     from ._compile import Compiled
-    from ._context import Context
+    from ._context import Context as RunContext
     from ._options import Settings
     from .executors._base import Lane, Worker
 
@@ -48,6 +49,7 @@ class Engine:
         inputs: value of each of its inputs.
         settings: how it is to be run.
         in_loop: whether the run is awaited in an event loop.
+        context: what each task gets a copy of; the caller's context if None.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Engine:
         inputs: Mapping[str, Any],
         settings: Settings,
         in_loop: bool,
+        context: Context | None = None,
     ) -> None:
         path: Route = route(compiled, settings.executor, in_loop)
         self.compiled = compiled
@@ -76,7 +79,7 @@ class Engine:
         values[compiled.run_slot] = self
         for name, slot in compiled.input_slots.items():
             values[slot] = inputs[name]
-        self.context = copy_context()
+        self.context = copy_context() if context is None else context.copy()
         self.journal = journal = Journal(
             compiled, machine.states, values, path.lanes, path.names
         )
@@ -107,7 +110,7 @@ class Engine:
         if compiled.limits or settings.timeout is not None:
             self.supervise()
         #: The runs that tasks of this one have started.
-        self.parts: Parts = Parts(self)
+        self.parts: Parts = Parts(self, is_part=context is None)
 
     # What workers call.
 
@@ -213,11 +216,11 @@ class Engine:
 
     # What is asked about a run.
 
-    def context_of(self, task: int) -> Context:
+    def context_of(self, task: int) -> RunContext:
         """Return the `Context` that a task receives."""
-        from ._context import Context
+        from ._context import Context as RunContext
 
-        return Context(self, task, self.attempt_of(task))
+        return RunContext(self, task, self.attempt_of(task))
 
     def attempt_of(self, task: int) -> int:
         """Return the number of the present attempt at a task."""

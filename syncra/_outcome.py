@@ -115,6 +115,7 @@ def timed_out(engine: Any, task: int, worker: Worker | None = None) -> TaskTimeo
         name,
         limit,
     )
+    _add_note(error, name, compiled.graph, engine.attempt_of(task))
     if worker is None:
         return error
 

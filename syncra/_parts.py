@@ -19,13 +19,17 @@ class Parts:
 
     Made for a run it makes the run known to its tasks, through their context, and to
     the run that it is part of itself.
+
+    Parameters:
+        engine: the run.
+        is_part: whether the run around the calling code, if any, is its whole.
     """
 
     __slots__ = ("_engines",)
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, is_part: bool) -> None:
         self._engines: list[ref[Engine]] = []
-        around = _current.get(None)
+        around = _current.get(None) if is_part else None
         outer: Engine | None = around() if around is not None else None
         if outer is not None:
             outer.parts.add(engine)

@@ -44,7 +44,9 @@ def rollback_of(engine: Engine) -> Engine | None:
         made = _undoing(engine, task, after=list(tasks.values())[-1:])
         tasks[made.name] = made
     compiled = Compiler(engine.compiled.graph, tasks, {}).compile()
-    return Engine(compiled, {}, _settings(engine), engine.in_loop)
+    return Engine(
+        compiled, {}, _settings(engine), engine.in_loop, context=engine.context
+    )
 
 
 def _undoing(engine: Engine, task: int, after: list[Task[..., Any]]) -> Task[..., Any]:

@@ -33,6 +33,7 @@ class Session:
 
     __slots__ = (
         "__weakref__",
+        "_lock",
         "_when_finished",
         "engine",
         "is_finished",
@@ -42,6 +43,8 @@ class Session:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        # Taken inside those of engines, never around them.
+        self._lock = Lock()
         #: What undoes the run after its failure, if it does.
         self.rollback: Engine | None = None
         self.is_started = False
@@ -96,7 +99,7 @@ class Session:
 
     def call_when_finished(self, callback: Callable[[], object]) -> bool:
         """Have `callback` called at the end; return whether it is still to come."""
-        with self.engine.lock:
+        with self._lock:
             if not self.is_finished:
                 self._when_finished.append(callback)
             return not self.is_finished
@@ -108,7 +111,7 @@ class Session:
             self.rollback.when_over.append(self._finish)
             _begin(self.rollback)
         else:
-            self._finish_locked()
+            self._finish()
 
     def _undo(self) -> bool:
         """Return whether there is something to undo; then it is ready to run."""
@@ -117,16 +120,13 @@ class Session:
         return self.rollback is not None
 
     def _finish(self) -> None:
-        with self.engine.lock:
-            self._finish_locked()
-
-    def _finish_locked(self) -> None:
-        self.is_finished = True
         if self.rollback is not None:
             self._note_failed_rollbacks(self.rollback)
-        for callback in self._when_finished:
-            callback()
-        self._when_finished.clear()
+        with self._lock:
+            self.is_finished = True
+            for callback in self._when_finished:
+                callback()
+            self._when_finished.clear()
 
     def _note_failed_rollbacks(self, rollback: Engine) -> None:
         """Tell of them beside the error of the run, which they must not hide."""
