@@ -315,7 +315,7 @@ class Engine:
         self.finished[task] = now
         if self.supervisor is not None:
             self.supervisor.ended(task)
-        if kind == RETRY and not machine.stopped:
+        if kind == RETRY and not self.is_to_stop(task):
             journal.note_attempt(task, outcome)
             machine.retry_at(task, now + outcome.wait)
             if outcome.wait:

@@ -56,9 +56,6 @@ def outcome_of(engine: Any, worker: Worker, task: int, error: BaseException) -> 
     """
     traceback = without_own_frames(error.__traceback__)
     error.with_traceback(traceback)  # works for frozen exceptions too
-    if isinstance(error, Skip):
-        return Outcome(SKIP, error, reason=message_of(error))
-
     # A coroutine that has not seen that it was asked to end has failed by itself.
     told = getattr(worker, "delivered", engine.was_asked_to_end(task))
     if engine.has_expired(task) and (told or isinstance(error, TaskTimeout)):
@@ -69,6 +66,8 @@ def outcome_of(engine: Any, worker: Worker, task: int, error: BaseException) -> 
             traceback = None
     elif told:
         return Outcome(CANCEL, None if is_cancelled_error(error) else error)
+    elif isinstance(error, Skip):
+        return Outcome(SKIP, error, reason=message_of(error))
     elif _means_the_run(engine, task, error):
         return Outcome(INTERRUPT, error)
     elif isinstance(error, TaskCancelled) and engine.is_to_stop(task):

@@ -190,7 +190,7 @@ class Supervisor:
 
         error = timed_out(engine, task, worker)
         retry = engine.compiled.retries.get(task)
-        if engine.machine.stopped:
+        if engine.is_to_stop(task):
             # There is no other attempt, so nobody is asked about one.
             engine.settle(task, Outcome(FAIL, error), now)
         elif retry is not None and retry.calls_user_code:
