@@ -21,6 +21,7 @@ from time import sleep, time
 
 from ._clock import clock
 from ._core.machine import NOTHING, Machine
+from ._core.states import RUNNING
 from ._journal import Journal
 from ._outcome import FAIL, INTERRUPT, RETRY, SKIP, Outcome, outcome_of, timed_out
 from ._parts import Parts
@@ -182,7 +183,9 @@ class Engine:
 
         with self.lock:
             now = clock()
-            self.started[task] = 0.0
+            past = self.journal.attempts.get(task)
+            self.started[task] = past[-1].started if past else 0.0
+            self.workers[task] = past[-1].worker if past else None
             if self.supervisor is not None:
                 self.supervisor.ended(task)
             if self.is_to_stop(task):
@@ -230,6 +233,18 @@ class Engine:
         """Return whether a running task had better end now."""
         machine = self.machine
         return machine.halted or (machine.stopped and not machine.outlives_stop(task))
+
+    def goes_on(self, task: int, worker: Worker, started: float) -> bool:
+        """Return whether an attempt is still what its worker is at, given up or not."""
+        with self.lock:
+            if self.supervisor is not None and self.supervisor.is_lost(worker, task):
+                return True
+
+            return (
+                self.machine.states[task] == RUNNING
+                and self.workers[task] == worker
+                and self.started[task] == started
+            )
 
     def was_asked_to_end(self, task: int) -> bool:
         """Return whether a running task has been interrupted."""

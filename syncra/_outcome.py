@@ -65,7 +65,12 @@ def outcome_of(engine: Any, worker: Worker, task: int, error: BaseException) -> 
             error.__cause__ = cause  # shows where it was when its time was up
             traceback = None
     elif told:
-        return Outcome(CANCEL, None if is_cancelled_error(error) else error)
+        quiet = (
+            is_cancelled_error(error)
+            or isinstance(error, Skip)
+            or _means_the_run(engine, task, error)
+        )
+        return Outcome(CANCEL, None if quiet else error)
     elif isinstance(error, Skip):
         return Outcome(SKIP, error, reason=message_of(error))
     elif _means_the_run(engine, task, error):

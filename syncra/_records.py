@@ -266,7 +266,7 @@ def causes_of(journal: Journal) -> list[frozenset[int]]:
     causes = [none] * len(journal.states)
     plan = journal.compiled.plan
     for task in plan.order:
-        if journal.states[task] != core.SKIPPED:
+        if journal.states[task] != core.SKIPPED or task in journal.reasons:
             continue
 
         found = none

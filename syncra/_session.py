@@ -60,7 +60,7 @@ class Session:
             if self._undo():
                 assert self.rollback is not None
                 _run(self.rollback)
-        self._finish()
+            self._finish()
 
     async def arun(self) -> None:
         """Run to the end on the running event loop, without blocking it."""
@@ -69,13 +69,15 @@ class Session:
         try:
             await _arun(engine)
         finally:
-            if engine.is_over and self._undo():
-                import anyio
+            try:
+                if engine.is_over and self._undo():
+                    import anyio
 
-                assert self.rollback is not None
-                with anyio.CancelScope(shield=True):
-                    await _arun(self.rollback)
-            self._finish()
+                    assert self.rollback is not None
+                    with anyio.CancelScope(shield=True):
+                        await _arun(self.rollback)
+            finally:
+                self._finish()
 
     def start(self) -> None:
         """Run in the background."""
@@ -85,9 +87,10 @@ class Session:
 
     def cancel(self, grace: float | None = None) -> None:
         """End the run, or the undoing if that is what is going on."""
+        undoing = self.rollback  # not what begins only now, since the run is cancelled
         self.engine.cancel(grace)
-        if self.rollback is not None:
-            self.rollback.cancel(grace)
+        if undoing is not None:
+            undoing.cancel(grace)
 
     @property
     def interruption(self) -> BaseException | None:

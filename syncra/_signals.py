@@ -14,6 +14,7 @@ from threading import current_thread, main_thread
 
 from ._clock import clock
 from ._loops import running_library
+from .executors._base import work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,23 @@ _PACKAGE = __file__[: -len("_signals.py")]
 
 def wait_for(lock: Lock) -> None:
     """Wait until a lock is released. The frame of this is known to be waiting."""
-    lock.acquire()
+    # A signal that comes just before the wait does not end it.
+    while not lock.acquire(timeout=0.5):
+        pass
+
+
+def _is_of_a_task(frame: FrameType) -> bool:
+    """Return whether a frame is of a task, not of what Syncra itself has called."""
+    if frame.f_code.co_filename.startswith(_PACKAGE):
+        return False
+
+    around = frame.f_back
+    while around is not None:
+        if around.f_code.co_filename.startswith(_PACKAGE):
+            return around.f_code is work.__code__
+
+        around = around.f_back
+    return False
 
 
 class SignalGuard:
@@ -65,9 +82,10 @@ class SignalGuard:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        for number, before in self._before:
+        # The default handler of SIGINT may raise as soon as it is back, so it is last.
+        restored, self._before = self._before[::-1], []
+        for number, before in restored:
             _signal.signal(number, before)
-        self._before.clear()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         # Runs in the main thread between any two instructions, so it takes no lock:
@@ -92,7 +110,7 @@ class SignalGuard:
             if not first:
                 raise KeyboardInterrupt
 
-        elif not code.co_filename.startswith(_PACKAGE):
+        elif _is_of_a_task(frame):
             # It is a task that runs here. A coroutine is cancelled by the session.
             if not first or running_library() is None:
                 raise self.interruption

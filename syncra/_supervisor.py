@@ -82,6 +82,9 @@ class Supervisor:
             self.deadlines.end(task)
         self._expired.discard(task)
         self._interrupted.discard(task)
+        if self._patience:
+            # The next attempt has a patience of its own.
+            self._patience = [entry for entry in self._patience if entry[1] != task]
 
     def accepts(self, worker: Worker, task: int) -> bool:
         """Return whether the result that a worker reports still counts."""
@@ -100,6 +103,10 @@ class Supervisor:
         """Take note that the run is over. Lost workers may still be told so."""
         del self.engine
         self._patience.clear()
+
+    def is_lost(self, worker: Worker, task: int) -> bool:
+        """Return whether an attempt was given up and has not come to its end."""
+        return (task, worker) in self._lost
 
     def was_asked_to_end(self, task: int) -> bool:
         """Return whether a running task has been interrupted."""
@@ -133,7 +140,9 @@ class Supervisor:
         self._alarm_at = inf
         if self.deadlines is not None:
             for task in self.deadlines.due(now):
-                self._expire(task, now)
+                # The end of one may have been the end of the others.
+                if self.engine.machine.states[task] == RUNNING:
+                    self._expire(task, now)
         if now >= self._run_deadline:
             self._run_deadline = inf
             self._time_out(now)
@@ -166,9 +175,11 @@ class Supervisor:
             grace: seconds until they are given up; if None, those that cannot be
                 interrupted are waited for.
         """
-        self._patience.clear()
+        # Clean-up and alarm go on, and keep the limits that they have.
+        to_stop = self.engine.is_to_stop
+        self._patience = [entry for entry in self._patience if not to_stop(entry[1])]
         for task in self.running():
-            if not self.engine.is_to_stop(task):
+            if not to_stop(task) or self.engine.machine.states[task] != RUNNING:
                 continue
 
             asked = self._interrupt(task)

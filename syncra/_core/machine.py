@@ -18,10 +18,11 @@ no lock: whoever shares it between threads brings one.
 
 The run is over when `unsettled` is 0.
 
-What a task waits for is settled by its trigger. By default it runs when all of it has
-succeeded, and is skipped as soon as one has not; other triggers are decided when all
-of it is settled. Tasks that run whatever happens (ALL_DONE) or because of a failure
-(ANY_FAILED) outlive `stop`, as `finally` and `except` do.
+Whether a task runs is settled by its trigger: by default when all it waits for has
+succeeded. In a graph without triggers it is skipped as soon as one has not; in one with
+triggers all are decided when all they wait for is settled, so that who is skipped for
+whom does not depend on who comes first. Tasks that run whatever happens (ALL_DONE) or
+because of a failure (ANY_FAILED) outlive `stop`, as `finally` and `except` do.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from heapq import heappop, heappush
 
 from .states import (
     CANCELLED,
+    FAILED,
     ILLEGAL,
     PENDING,
     READY,
@@ -222,12 +224,11 @@ class Machine:
             return
 
         self.stopped = True
+        known = len(self.dropped)
         self._cancel_waiting()
         if self._triggers is not None:
-            # Without a copy this would walk over what it adds.
-            for task in self.dropped.copy():
-                if self.states[task] == CANCELLED:
-                    self._spread(task)
+            for task in self.dropped[known:]:  # a copy: spreading adds to it
+                self._spread(task)
 
     def halt(self) -> None:
         """Cancel everything that has not started."""
@@ -260,17 +261,37 @@ class Machine:
             kept = [task for task in queue if spares and self.outlives_stop(task)]
             queue.clear()
             queue.extend(kept)
-        for task, state in enumerate(self.states):
-            if state == PENDING or state == READY or state == WAITING:
-                if not (spares and self.outlives_stop(task)):
+        states = self.states
+        if not spares:
+            for task, state in enumerate(states):
+                if state == PENDING or state == READY or state == WAITING:
                     self._drop(task, CANCELLED)
+            return
+
+        for task in self.plan.order:
+            state = states[task]
+            if state == PENDING or state == READY or state == WAITING:
+                if not self.outlives_stop(task):
+                    self._drop(task, self._state_without_stop(task))
+
+    def _state_without_stop(self, task: int) -> int:
+        """Return SKIPPED for a task that would have been so anyway, else CANCELLED."""
+        assert self._triggers is not None
+        if self._triggers[task] != ALL_SUCCEEDED:
+            return CANCELLED
+
+        states, hurt = self.states, self._hurt
+        before = self.plan.predecessors[task]
+        hurt[task] = any(hurt[other] for other in before)
+        lacks = any(states[other] in (FAILED, SKIPPED) for other in before)
+        return SKIPPED if lacks else CANCELLED
 
     def _spread(self, task: int) -> None:
         """Settle all that cannot run since `task` has not succeeded.
 
         Linear, not recursive.
         """
-        states, triggers, hurt = self.states, self._triggers, self._hurt
+        states, triggers = self.states, self._triggers
         waiting = self._waiting
         stack = [task]
         while stack:
@@ -279,10 +300,8 @@ class Machine:
                 if states[follower] != PENDING:
                     continue
 
-                if triggers is None or triggers[follower] == ALL_SUCCEEDED:
+                if triggers is None:
                     self._drop(follower, SKIPPED)
-                    if hurt:
-                        hurt[follower] = hurt[settled]
                     stack.append(follower)
                     continue
 
@@ -308,6 +327,8 @@ class Machine:
             runs = any(self._hurt[other] for other in before)
         elif trigger == ANY_SUCCEEDED:
             runs = any(self.states[other] == SUCCEEDED for other in before)
+        elif trigger == ALL_SUCCEEDED:
+            runs = all(self.states[other] == SUCCEEDED for other in before)
         else:
             runs = True
         if not runs:

@@ -36,6 +36,7 @@ class LoopWorker:
         interrupted: whether its present task was asked to end.
         delivered: whether that task has been told so.
         given_up: whether it is not waited for any more.
+        is_gone: whether it has come to its end.
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class LoopWorker:
         "given_up",
         "host",
         "interrupted",
+        "is_gone",
         "lane",
         "work",
     )
@@ -51,7 +53,7 @@ class LoopWorker:
         self.host = host
         self.lane = lane
         self.work = work
-        self.interrupted = self.delivered = self.given_up = False
+        self.interrupted = self.delivered = self.given_up = self.is_gone = False
 
     def __str__(self) -> str:
         return "loop"
@@ -81,6 +83,7 @@ class LoopWorker:
 
     def release(self) -> None:
         """Let go of everything: journals keep workers, which must not keep the run."""
+        self.is_gone = True
         del self.host, self.lane, self.work
 
     async def serve(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import copy_context
+from functools import partial
 from threading import current_thread, local
 
 from ._pool import after_job
@@ -13,10 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
+    from ._base import Work
+
 _thread = local()
-_running: dict[
-    str, tuple[asyncio.AbstractEventLoop | None, asyncio.Task[Any] | None]
-] = {}
+#: Loop and asyncio task of the coroutine that a thread runs, by name of the thread.
+_running: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = {}
+#: What tells whether a coroutine that is about to begin was told to end before.
+_early: dict[str, Callable[[], bool]] = {}
 
 
 class OnPrivateLoop:
@@ -43,19 +47,46 @@ def run_here(coroutine: Coroutine[Any, Any, Any]) -> Any:
 async def _known(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Await a coroutine that `interrupt` can reach meanwhile."""
     name = current_thread().name
-    _running[name] = asyncio.get_running_loop(), asyncio.current_task()
+    this = asyncio.current_task()
+    assert this is not None
+    _running[name] = asyncio.get_running_loop(), this
+    early = _early.pop(name, None)
+    if early is not None and early():
+        this.cancel()
     try:
         return await coroutine
     finally:
         del _running[name]
+        _early.pop(name, None)
 
 
-def interrupt(thread: str) -> bool:
-    """Cancel the coroutine that runs in a thread; return whether there is one."""
-    loop, task = _running.get(thread, (None, None))
-    if loop is None or task is None:
+def interrupt(thread: str, work: Work, number: int) -> bool:
+    """Cancel the coroutine that a thread runs for a task.
+
+    Parameters:
+        thread: name of the thread.
+        work: the run.
+        number: id of the task.
+
+    Returns:
+        Whether the task is a coroutine, so that it will be cancelled.
+    """
+    if work.functions[number].__class__ is not OnPrivateLoop:
+        return thread in _running and _cancel(thread)
+
+    # It may not have begun; then it finds that it is to end.
+    _early[thread] = partial(work.goes_on, number, thread, work.started[number])
+    if thread in _running:
+        _cancel(thread)
+    return True
+
+
+def _cancel(thread: str) -> bool:
+    found = _running.get(thread)
+    if found is None:
         return False
 
+    loop, task = found
     try:
         loop.call_soon_threadsafe(task.cancel)
     except RuntimeError:

@@ -207,7 +207,8 @@ class LoopLane(Lane):
         return True
 
     def _interrupt(self, task: int, worker: LoopWorker) -> None:
-        if self._work.was_asked_to_end(task):  # it may have ended meanwhile
+        # It may have ended meanwhile, and another attempt may have been asked since.
+        if self._work.was_asked_to_end(task) and self._work.workers[task] is worker:
             worker.interrupt()
 
     def abandon(self, task: int, worker: Worker) -> None:
@@ -216,4 +217,9 @@ class LoopLane(Lane):
         host = self.host
         if host is not None:
             host.workers.discard(worker)
-            host.request(worker.give_up)
+            host.request(partial(_give_up, worker))
+
+
+def _give_up(worker: LoopWorker) -> None:
+    if not worker.is_gone:
+        worker.give_up()

@@ -93,7 +93,9 @@ class ThreadLane(Lane):
     def interrupt(self, task: int, worker: Worker) -> bool:
         # A thread cannot be interrupted, but a coroutine in it can.
         private_loop = modules.get(f"{__package__}._private_loop")
-        return private_loop is not None and bool(private_loop.interrupt(worker))
+        return private_loop is not None and bool(
+            private_loop.interrupt(worker, self._work, task)
+        )
 
     def abandon(self, task: int, worker: Worker) -> None:
         self.left()
