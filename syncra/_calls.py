@@ -108,7 +108,13 @@ class Gather:
 
 
 def part_of(result: Any, output: str, index: int) -> Any:
-    """Return one named part of a result that was checked to have it."""
+    """Return one named part of a result that was checked to have it.
+
+    Of what has no result, which clean-up may depend on, the parts are None too.
+    """
+    if result is None:
+        return None
+
     return result[output] if hasattr(result, "keys") else result[index]
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         shared: dict[str, Any]
         machine: Machine
         journal: Journal
+        undoes: Journal | None
 
         def identify(self) -> str: ...
         def is_to_stop(self, task: int) -> bool: ...
@@ -84,7 +85,8 @@ class Context:
     @property
     def errors(self) -> Mapping[str, BaseException]:
         """Return what went wrong in the run so far, by name of the task that failed."""
-        names, errors = self._run.compiled.names, self._run.journal.errors
+        journal = self._run.undoes or self._run.journal
+        names, errors = journal.compiled.names, journal.errors
         return MappingProxyType({names[task]: error for task, error in errors.items()})
 
     @property

@@ -94,7 +94,6 @@ class Engine:
             self.lanes.append(lane)
         self.loop_lanes: list[Any] = [lane for lane in self.lanes if lane.on_loop]
         self.several = len(self.lanes) > 1
-        #: Whether every task is settled.
         self.is_over = False
         #: What ended the run from outside, to be raised again at its end.
         self.interruption: BaseException | None = None
@@ -105,6 +104,8 @@ class Engine:
         self._announced = 0  # how many of the machine's dropped tasks they know of
         self.shared: dict[str, Any] = {}
         self.run_id = ""
+        #: What was written down about the run that this one undoes, if it does.
+        self.undoes: Journal | None = None
         #: Whether nobody has to be told of each attempt.
         self.plain = True
         self.supervisor: Supervisor | None = None
@@ -237,14 +238,10 @@ class Engine:
     def goes_on(self, task: int, worker: Worker, started: float) -> bool:
         """Return whether an attempt is still what its worker is at, given up or not."""
         with self.lock:
-            if self.supervisor is not None and self.supervisor.is_lost(worker, task):
-                return True
-
-            return (
-                self.machine.states[task] == RUNNING
-                and self.workers[task] == worker
-                and self.started[task] == started
-            )
+            now = self.machine.states[task], self.workers[task], self.started[task]
+            supervisor = self.supervisor
+            is_lost = supervisor is not None and supervisor.is_lost(worker, task)
+            return is_lost or now == (RUNNING, worker, started)
 
     def was_asked_to_end(self, task: int) -> bool:
         """Return whether a running task has been interrupted."""

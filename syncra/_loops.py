@@ -47,3 +47,12 @@ def is_cancelled_error(error: BaseException) -> bool:
             return True
 
     return False
+
+
+def refuse_coroutine(coroutine: Any) -> None:
+    """Raise since a coroutine has returned another one instead of a result."""
+    coroutine.close()
+    raise TypeError(
+        f"a coroutine returned another coroutine, {coroutine.__qualname__!r}, that "
+        f"nobody awaits: write `return await ...`"
+    )

@@ -65,11 +65,15 @@ class Report:
         records = list(self.tasks.values())
         hidden = 0
         if len(records) > self.MOST_SHOWN:
-            # What has succeeded needs the least words.
-            troubled = [r for r in records if r.state != State.SUCCEEDED]
-            shown = troubled[: self.MOST_SHOWN]
-            hidden = len(records) - len(shown)
-            records = shown
+            # What has succeeded needs the least words, what has failed the most.
+            names = [record.name for record in sorted(records, key=_by_interest)]
+            shown = set(names[: self.MOST_SHOWN])
+            records = [
+                record
+                for record in records
+                if record.name in shown and record.state != State.SUCCEEDED
+            ]
+            hidden = len(self.tasks) - len(records)
         rows = [("task", "state", "attempts", "duration", "why")]
         rows += [
             (
@@ -94,8 +98,13 @@ class Report:
         counts = str(self.progress) or "no tasks"
         spent = readable_seconds(self.duration)
         took = f"in {spent}" if spent else "so far"
-        lines.append(f"graph {self.graph!r}: {counts} {took}")
+        lines.append(f"graph {shortened(self.graph, 40)!r}: {counts} {took}")
         return "\n".join(lines)
+
+
+def _by_interest(record: TaskRecord) -> int:
+    states = (State.FAILED, State.CANCELLED, State.RUNNING, State.SKIPPED)
+    return states.index(record.state) if record.state in states else len(states)
 
 
 def _task_as_dict(record: TaskRecord) -> dict[str, Any]:
@@ -142,10 +151,9 @@ def _iso(moment: datetime | None) -> str | None:
 
 def shortened(text: str, length: int) -> str:
     """Return a text on one line, without control characters, of at most `length`."""
-    text = "".join(
-        character if character.isprintable() else " "
-        for character in text[: 2 * length]
-    )
+    words = text.split(None, length)[:length]
+    text = " ".join(word[: length + 1] for word in words)
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
     text = " ".join(text.split())
     return text if len(text) <= length else f"{text[: length - 3]}..."
 

@@ -30,6 +30,8 @@ def rollback_of(engine: Engine) -> Engine | None:
         return None
 
     finished = journal.finished
+    # Where the clock is too coarse to tell, what came later in the graph ended later.
+    place = {task: number for number, task in enumerate(engine.compiled.plan.order)}
     done = [
         task
         for task, definition in enumerate(engine.compiled.tasks)
@@ -38,15 +40,20 @@ def rollback_of(engine: Engine) -> Engine | None:
     if not done:
         return None
 
-    done.sort(key=lambda task: finished[task], reverse=True)
+    done.sort(key=lambda task: (finished[task], place[task]), reverse=True)
     tasks: dict[str, Task[..., Any]] = {}
     for task in done:
         made = _undoing(engine, task, after=list(tasks.values())[-1:])
         tasks[made.name] = made
     compiled = Compiler(engine.compiled.graph, tasks, {}).compile()
-    return Engine(
+    undoing = Engine(
         compiled, {}, _settings(engine), engine.in_loop, context=engine.context
     )
+    # To its functions it is the run that they undo.
+    undoing.run_id = engine.identify()
+    undoing.shared = engine.shared
+    undoing.undoes = engine.journal
+    return undoing
 
 
 def _undoing(engine: Engine, task: int, after: list[Task[..., Any]]) -> Task[..., Any]:

@@ -195,7 +195,9 @@ class Run(Mapping[str, object]):
     def errors(self) -> dict[str, BaseException]:
         """Return the errors of the tasks that failed, by name, first failure first."""
         names = self._journal.compiled.names
-        return {names[task]: error for task, error in self._journal.errors.items()}
+        return {
+            names[task]: error for task, error in self._journal.errors.copy().items()
+        }
 
     def raise_for_errors(self) -> None:
         """Raise an `ExceptionGroup` of all errors of the run, if there are any.

@@ -48,10 +48,13 @@ def background(graph: Graph, /, inputs: Any = None, **options: Any) -> Run:
     run = graph.start(inputs, **options)
     run.wait()
     if options.get("on_error", graph.on_error) != "continue":
+        raised = None
         try:
             run.raise_for_errors()
         except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
+            raised = group.exceptions[0]
+        if raised is not None:
+            raise raised
 
     return run
 

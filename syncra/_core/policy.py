@@ -137,6 +137,8 @@ def seconds(value: object, what: str, *, least: float | None = None) -> float:
 
     try:
         number = float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        number = float("inf")
     except (TypeError, ValueError):
         number = None
     if number is None or isinstance(value, (str, bytes)):

@@ -13,6 +13,7 @@ from types import CoroutineType
 from anyio.lowlevel import checkpoint
 
 from .._clock import clock
+from .._loops import refuse_coroutine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ class LoopWorker:
         try:
             with self.work.lock:
                 lane.arrived()
+            if not lane.slice_end:
+                lane.slice_end = clock() + SLICE
             await self._serve(lane, self.work)
         except BaseException as error:
             if not self.given_up:
@@ -109,8 +112,6 @@ class LoopWorker:
         advance = work.advance
         host = self.host
         context: Any
-        if not lane.slice_end:
-            lane.slice_end = clock() + SLICE
         task = work.enter(lane, self)
         while task >= 0:
             slots = arguments[task]
@@ -134,6 +135,8 @@ class LoopWorker:
                     value = stop.value
                 else:
                     value = await Resumed(waits_for, coroutine, context, self, task)
+                if value.__class__ is CoroutineType:
+                    refuse_coroutine(value)
             except BaseException as error:
                 self._failed(error)
                 task = work.fail(lane, self, task, error)

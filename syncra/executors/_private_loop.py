@@ -6,7 +6,9 @@ import asyncio
 from contextvars import copy_context
 from functools import partial
 from threading import current_thread, local
+from types import CoroutineType
 
+from .._loops import refuse_coroutine
 from ._pool import after_job
 
 TYPE_CHECKING = False
@@ -54,7 +56,10 @@ async def _known(coroutine: Coroutine[Any, Any, Any]) -> Any:
     if early is not None and early():
         this.cancel()
     try:
-        return await coroutine
+        result = await coroutine
+        if result.__class__ is CoroutineType:
+            refuse_coroutine(result)
+        return result
     finally:
         del _running[name]
         _early.pop(name, None)
