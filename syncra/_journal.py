@@ -143,3 +143,10 @@ class Journal:
         )
         self.warnings[task] = warning
         getLogger("syncra").warning("%s (%s)", warning, compiled.tasks[task].place)
+
+    def forget_errors(self) -> None:
+        """Let go of all exceptions: nobody can ask for them any more."""
+        self.errors.clear()
+        self.tracebacks.clear()
+        self.cleanup_errors.clear()
+        self.attempts.clear()

@@ -54,8 +54,7 @@ def outcome_of(engine: Any, worker: Worker, task: int, error: BaseException) -> 
 
     Asking a retry policy may call the user's code.
     """
-    traceback = without_own_frames(error.__traceback__)
-    error.with_traceback(traceback)  # works for frozen exceptions too
+    traceback = _own_traceback(error)
     # A coroutine that has not seen that it was asked to end has failed by itself.
     told = getattr(worker, "delivered", engine.was_asked_to_end(task))
     if engine.has_expired(task) and (told or isinstance(error, TaskTimeout)):
@@ -89,6 +88,27 @@ def outcome_of(engine: Any, worker: Worker, task: int, error: BaseException) -> 
         return Outcome(FAIL, error, traceback)
 
     return Outcome(RETRY, error, traceback, wait)
+
+
+def _own_traceback(error: BaseException) -> TracebackType | None:
+    """Return the traceback of an attempt, without our frames and older ones.
+
+    An exception object that is raised again and again collects the frames of all times.
+    """
+    traceback = without_own_frames(error.__traceback__)
+    known = vars(error).get(_KNOWN)
+    before, entry = None, traceback
+    while entry is not None and id(entry) != known:
+        before, entry = entry, entry.tb_next
+    if before is not None and entry is not None:
+        before.tb_next = None
+    if traceback is not None:
+        vars(error)[_KNOWN] = id(traceback)  # alive as long as it is in a chain
+    return error.with_traceback(traceback).__traceback__
+
+
+#: What an exception remembers: the id of the traceback that it was last taken with.
+_KNOWN = "_syncra_traceback"
 
 
 def _means_the_run(engine: Any, task: int, error: BaseException) -> bool:
@@ -154,6 +174,9 @@ def _add_note(error: BaseException, name: str, graph: str, attempt: int) -> None
     """Make an error say which task of which graph has raised it."""
     note = f"raised by task {name!r} of graph {graph!r}"
     if attempt > 1:
+        # The same exception may have been raised by the attempts before.
+        notes = getattr(error, "__notes__", [])
+        notes[:] = [old for old in notes if not old.startswith(note)]
         note += f", attempt {attempt}"
     note_on(error, note)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -13,6 +13,7 @@ from ._names import listed, text_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import TracebackType
 
     from ._journal import Journal
 
@@ -83,8 +84,9 @@ class Progress:
         return ", ".join(f"{count:,} {state}" for count, state in counts if count)
 
 
-def progress_of(states: bytearray) -> Progress:
+def progress_of(states: bytes | bytearray) -> Progress:
     """Return the counts of the states of tasks."""
+    states = bytes(states)  # of one moment
     counts = dict.fromkeys(State, 0)
     for state, shown in _STATES.items():
         counts[shown] += states.count(state)
@@ -125,6 +127,7 @@ class TaskRecord:
     abandoned: bool = False
     warning: str | None = None
     rollback: TaskRecord | None = None
+    _traceback: TracebackType | None = field(default=None, repr=False, compare=False)
 
     @property
     def traceback(self) -> str | None:
@@ -135,9 +138,13 @@ class TaskRecord:
         import traceback
 
         try:
-            return "".join(traceback.format_exception(self.error))
+            return "".join(
+                traceback.format_exception(
+                    type(self.error), self.error, self._traceback
+                )
+            )
         except Exception:  # of an exception that cannot even be looked at
-            frames = traceback.format_tb(self.error.__traceback__)
+            frames = traceback.format_tb(self._traceback)
             return "".join([*frames, text_of(self.error)])
 
     @property
@@ -166,12 +173,16 @@ class Records(Mapping[str, TaskRecord]):
     A view: while the run goes on, a record shows where the task stands when asked.
     """
 
-    __slots__ = ("_causes", "_journal", "_rollbacks")
+    __slots__ = ("_causes", "_journal", "_keeps", "_rollbacks")
 
     def __init__(
-        self, journal: Journal, rollbacks: Mapping[str, TaskRecord] | None = None
+        self,
+        journal: Journal,
+        rollbacks: Mapping[str, TaskRecord] | None = None,
+        keeps: object = None,
     ) -> None:
         self._journal = journal
+        self._keeps = keeps  # the run, which takes its errors with it
         self._rollbacks = rollbacks or {}
         self._causes: list[frozenset[int]] | None = None
 
@@ -202,6 +213,7 @@ class Records(Mapping[str, TaskRecord]):
             abandoned=task in journal.abandoned,
             warning=journal.warnings.get(task),
             rollback=self._rollbacks.get(name),
+            _traceback=journal.tracebacks.get(task),
         )
 
     def _attempts(self, task: int) -> tuple[Attempt, ...]:

@@ -50,12 +50,6 @@ class Run(Mapping[str, object]):
 
     # Making it go.
 
-    def _run_here(self) -> Run:
-        """Run to the end, blocking the caller."""
-        self._session.run()
-        self._raise()
-        return self
-
     def _start(self) -> Run:
         """Run in the background."""
         self._session.start()
@@ -70,8 +64,12 @@ class Run(Mapping[str, object]):
             await wait_on_loop(self._session)
         else:
             await self._session.arun()
-        self._raise()
-        return self
+        error, traceback = self._to_raise()
+        if error is None:
+            return self
+
+        del self  # see `block`
+        raise_again(error, traceback)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end of the run and return whether it has come.
@@ -172,7 +170,7 @@ class Run(Mapping[str, object]):
         """Return the `TaskRecord` of each task by name."""
         from ._records import Records
 
-        return Records(self._journal, self.rollbacks)
+        return Records(self._journal, self.rollbacks, keeps=self)
 
     @property
     def rollbacks(self) -> Mapping[str, TaskRecord]:
@@ -183,7 +181,7 @@ class Run(Mapping[str, object]):
 
         from ._records import Records
 
-        return Records(undoing.journal)
+        return Records(undoing.journal, keeps=self)
 
     def report(self) -> Report:
         """Return what became of the run as plain data."""
@@ -302,7 +300,15 @@ class Run(Mapping[str, object]):
     def __del__(self) -> None:
         # An unfinished constructor leaves no attributes.
         session = getattr(self, "_session", None)
-        if session is not None and not session.is_started:
+        if session is None:
+            return
+
+        if session.is_finished:
+            # Errors know frames, and these the run: this is where the circle ends.
+            session.engine.journal.forget_errors()
+            if session.rollback is not None:
+                session.rollback.journal.forget_errors()
+        elif not session.is_started:
             import warnings
 
             warnings.warn(
@@ -381,29 +387,21 @@ class Run(Mapping[str, object]):
             f"to block."
         )
 
-    def _raise(self) -> None:
-        """Raise what ended the run, if something has."""
+    def _to_raise(self) -> tuple[BaseException | None, TracebackType | None]:
+        """Return what ended the run, if something has, and its traceback."""
         journal = self._journal
         interruption = self._session.interruption
-        task = journal.first_error
-        quiet = self._engine.settings.on_error == "continue"
         if interruption is not None and not isinstance(interruption, RunTimeout):
-            raise interruption
+            return interruption, interruption.__traceback__
 
-        if quiet:
-            return
+        if self._engine.settings.on_error == "continue":
+            return None, None
 
-        if task is None:
-            if interruption is not None:
-                raise interruption
+        task = journal.first_error
+        if task is not None:
+            return journal.errors[task], journal.tracebacks[task]
 
-            return
-
-        error = journal.errors[task]
-        try:
-            raise_again(error, journal.tracebacks[task])
-        finally:
-            del error, journal, self  # the traceback holds this frame
+        return interruption, None
 
 
 def raise_again(error: BaseException, traceback: TracebackType | None) -> NoReturn:
@@ -420,7 +418,19 @@ def raise_again(error: BaseException, traceback: TracebackType | None) -> NoRetu
 
 def block(engine: Engine) -> Run:
     """Run to the end and return the run, wherever the caller is."""
-    return Run(engine)._run_here()
+    # The frames of a task that failed know the frames they were called from, this one
+    # too. A variable that holds the run would close a circle: error, frame, run, error.
+    runs = [Run(engine)]
+    runs[0]._session.run()
+    error, traceback = runs[0]._to_raise()
+    if error is None:
+        return runs.pop()
+
+    runs.clear()
+    try:
+        raise_again(error, traceback)
+    finally:
+        del error, traceback
 
 
 def in_background(engine: Engine) -> Run:

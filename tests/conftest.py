@@ -54,7 +54,10 @@ def background(graph: Graph, /, inputs: Any = None, **options: Any) -> Run:
         except BaseExceptionGroup as group:
             raised = group.exceptions[0]
         if raised is not None:
-            raise raised
+            try:
+                raise raised
+            finally:
+                del raised, run  # this frame is in its traceback
 
     return run
 

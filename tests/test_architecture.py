@@ -39,8 +39,9 @@ FLOORS = (
     {"_report"},
     # Where tasks run; knows lanes and calls, nothing of graphs.
     {"executors._pool"},
+    {"executors._private_loop"},
     {"executors._base", "executors._in_thread"},
-    {"executors._loop_worker", "executors._private_loop"},
+    {"executors._loop_worker"},
     {"executors._on_asyncio", "executors._on_trio", "executors._stalls"},
     {"executors.coroutines", "executors.threads"},
     {"executors.sequential"},

@@ -47,25 +47,20 @@ OUTLIVING = {ALL_DONE, ANY_FAILED}
 
 BAD = TERMINAL - {SUCCEEDED}
 
-LANES = range(3)
+LANES = range(2)
 
 
 class Fate(NamedTuple):
-    """Say how a task stands, and since which event.
-
-    `hurt` is whether `any_failed` counts it; None if it was skipped because of two
-    tasks at once of which only one is hurt: then either will do.
-    """
+    """Say how a task stands, since which event, and whether `any_failed` counts it."""
 
     state: int
     since: float = 0
     when: float = 0
-    hurt: bool | None = False
+    hurt: bool = False
 
 
-def any_hurt(before: list[Fate]) -> bool | None:
-    found = {fate.hurt for fate in before}
-    return True if True in found else None if None in found else False
+def any_hurt(before: list[Fate]) -> bool:
+    return any(fate.hurt for fate in before)
 
 
 class Model:
@@ -77,17 +72,15 @@ class Model:
     def __init__(
         self,
         predecessors: Predecessors,
-        triggers: list[int],
+        triggers: list[int] | None,
         stop_on_failure: bool,
-        seen: bytearray,
     ) -> None:
         self.predecessors = predecessors
-        self.triggers = triggers
+        self.has_triggers = triggers is not None
+        self.triggers = triggers or [ALL_SUCCEEDED] * len(predecessors)
         self.stop_on_failure = stop_on_failure
         upstream = everything_upstream(predecessors)
         self.order = sorted(range(len(upstream)), key=lambda task: len(upstream[task]))
-        #: What the machine says; looked at only where either answer will do.
-        self.seen = seen
         # The facts, and the numbers of the events that have made them.
         self.number = 0
         self.taken: dict[int, int] = {}
@@ -149,29 +142,42 @@ class Model:
 
         fate = self.second_start(task) if taken else self.first_start(task, before)
         end = self.end_for(task)
-        skipped_in_time = fate.state == SKIPPED and fate.since < end
-        return fate if skipped_in_time or end == inf else Fate(CANCELLED, end)
+        in_time = fate.state == SKIPPED and fate.since < end
+        return fate if in_time or end == inf else self.cut_off(task, before, end)
 
     def first_start(self, task: int, before: list[Fate]) -> Fate:
-        trigger = self.triggers[task]
         bad = [fate for fate in before if fate.state in BAD]
-        if trigger == ALL_SUCCEEDED and bad:
-            since = min(fate.since for fate in bad)
-            hurt = {fate.hurt for fate in bad if fate.since == since}
-            return Fate(SKIPPED, since, hurt=hurt.pop() if len(hurt) == 1 else None)
+        if bad and not self.has_triggers:
+            return Fate(SKIPPED, min(fate.since for fate in bad))
 
         if any(fate.state not in TERMINAL for fate in before):
             return Fate(PENDING)
 
+        runs = {
+            ALL_SUCCEEDED: not bad,
+            ALL_DONE: True,
+            ANY_FAILED: any_hurt(before) or not before,
+            ANY_SUCCEEDED: len(bad) < len(before) or not before,
+        }[self.triggers[task]]
         since = max((fate.since for fate in before), default=0)
-        runs: bool | None = True
-        if before and trigger == ANY_SUCCEEDED:
-            runs = SUCCEEDED in {fate.state for fate in before}
-        elif before and trigger == ANY_FAILED:
-            runs = any_hurt(before)
-            if runs is None:
-                runs = self.seen[task] != SKIPPED
         return Fate(READY, since) if runs else Fate(SKIPPED, since, 0, any_hurt(before))
+
+    def cut_off(self, task: int, before: list[Fate], end: float) -> Fate:
+        """Return what becomes of a task that does not start any more.
+
+        Where there are triggers, it may lack something already when the run is stopped,
+        and be skipped for that. A clean-up or an alarm is decided only after that.
+        """
+        lacking = [
+            fate
+            for other, fate in zip(self.predecessors[task], before, strict=True)
+            if fate.state in (FAILED, SKIPPED)
+            and fate.since <= end - (self.triggers[other] in OUTLIVING) / 4
+        ]
+        if lacking and self.triggers[task] == ALL_SUCCEEDED and end < self.halted_at:
+            return Fate(SKIPPED, end, hurt=any_hurt(lacking))
+
+        return Fate(CANCELLED, end)
 
     def second_start(self, task: int) -> Fate:
         since, when = self.retried[task]
@@ -201,7 +207,7 @@ class AnyRun(RuleBasedStateMachine):
 
     @initialize(
         predecessors=dags(max_size=SIZE),
-        lanes=st.lists(st.integers(0, 2), min_size=SIZE, max_size=SIZE),
+        lanes=st.lists(st.sampled_from(LANES), min_size=SIZE, max_size=SIZE),
         triggers=st.none() | st.lists(TRIGGER, min_size=SIZE, max_size=SIZE),
         fates=st.lists(FATES, min_size=SIZE, max_size=SIZE),
         stop_on_failure=st.booleans(),
@@ -218,8 +224,8 @@ class AnyRun(RuleBasedStateMachine):
         stop_after: int,
         halt_after: int,
     ) -> None:
-        size = len(predecessors)
-        self.lanes = lanes[:size]
+        self.lanes = lanes[: len(predecessors)]
+        triggers = None if triggers is None else triggers[: len(predecessors)]
         # A twin is told of the end of a task and asked for the next one separately.
         self.machine, self.twin = (
             Machine(
@@ -227,15 +233,12 @@ class AnyRun(RuleBasedStateMachine):
                 self.lanes,
                 len(LANES),
                 stop_on_failure=stop_on_failure,
-                triggers=None if triggers is None else triggers[:size],
+                triggers=triggers,
             )
             for _ in range(2)
         )
-        self.has_triggers = triggers is not None
-        self.triggers = (triggers or [ALL_SUCCEEDED] * SIZE)[:size]
-        self.model = Model(
-            predecessors, self.triggers, stop_on_failure, self.machine.states
-        )
+        self.model = Model(predecessors, triggers, stop_on_failure)
+        self.triggers = self.model.triggers
         self.endings = [ending for ending, _ in fates]
         self.waits = [list(waits) for _, waits in fates]
         self.stop_after, self.halt_after = stop_after, halt_after
@@ -250,9 +253,9 @@ class AnyRun(RuleBasedStateMachine):
         running = self.all_in(RUNNING)
         others = sorted(set(range(len(self.lanes))).difference(running))
         over = len(self.model.reported)
-        if event == "take":
+        if event == "take" or (event == "end" and not running):
             self.take(lane)
-        elif event == "end" and running:
+        elif event == "end":
             following = data.draw(st.sampled_from([NOTHING, lane]))
             self.end(data.draw(st.sampled_from(running)), following)
         elif event == "tick":
@@ -325,7 +328,7 @@ class AnyRun(RuleBasedStateMachine):
 
         What becomes of triggers spreads through the graph in one event, in any order.
         """
-        by_id = not self.has_triggers or task in self.model.taken
+        by_id = not self.model.has_triggers or task in self.model.taken
         return fate.since, fate.when, task if by_id else 0
 
     def all_in(self, state: int) -> list[int]:

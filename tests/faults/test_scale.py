@@ -1,0 +1,353 @@
+"""Size and repetition: faults 69, 71 and 80 of the catalogue."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import syncra
+from syncra import Graph, Run, State
+
+#: A process that hangs shows what its threads are doing, and ends.
+HARD_LIMIT = "import faulthandler; faulthandler.dump_traceback_later({}, exit=True)\n"
+
+
+def in_a_script(text: str, limit: float = 60) -> str:
+    """Run Python code in a process of its own, with a hard limit; return its output."""
+    before = os.environ.get("PYTHONPATH", "")
+    path = os.pathsep.join([str(Path(syncra.__file__).parents[1]), before])
+    done = subprocess.run(
+        [sys.executable, "-c", f"{HARD_LIMIT.format(limit)}{text}"],
+        capture_output=True,
+        text=True,
+        timeout=limit + 10,
+        env={**os.environ, "PYTHONPATH": path},
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def bad() -> None:
+    raise ValueError("bang")
+
+
+async def bad_async() -> None:
+    raise ValueError("bang")
+
+
+def pass_on(value: Any) -> Any:
+    return value
+
+
+async def pass_on_async(value: Any) -> Any:
+    return value
+
+
+def chain(size: int, is_async: bool = False) -> Graph:
+    """Return a failing task and a chain of `size` tasks behind it."""
+    graph = Graph("chain")
+    before: Any = graph.add(bad_async if is_async else bad, name="root")
+    function: Any = pass_on_async if is_async else pass_on
+    for number in range(size):
+        before = graph.add(function, name=str(number), dependencies=before)
+    return graph
+
+
+def fan(size: int, is_async: bool = False) -> Graph:
+    """Return a failing task, `size` tasks that depend on it, and one on all of them."""
+    graph = Graph("fan")
+    root = graph.add(bad_async if is_async else bad, name="root")
+    function: Any = pass_on_async if is_async else pass_on
+    middle = [
+        graph.add(function, name=str(number), dependencies=root)
+        for number in range(size - 1)
+    ]
+    graph.add(lambda *_: None, name=str(size - 1), dependencies=middle)
+    return graph
+
+
+def check_all_skipped(found: Run, size: int) -> None:
+    assert found.done
+    assert not found.ok
+    progress = found.progress
+    assert (progress.failed, progress.skipped) == (1, size)
+    assert progress.total == progress.over == size + 1
+    records = found.records
+    for name in ("0", str(size // 2), str(size - 1)):
+        assert records[name].state is State.SKIPPED
+        assert records[name].skipped_because == ("root",)
+    assert len(list(found.as_completed())) == size + 1
+    report = found.report().to_dict()["tasks"]
+    assert len(report) == size + 1
+    assert report[-1]["skipped_because"] == ["root"]
+    text = str(found)
+    assert "ValueError: bang" in text
+    assert text.count("\n") < 250
+    with pytest.raises(ExceptionGroup, match=f"1 of {size + 1} tasks"):
+        found.raise_for_errors()
+
+
+@pytest.mark.parametrize("size", [10_000, 100_000])
+@pytest.mark.parametrize("shape", [chain, fan])
+def test_fault_69_a_failure_at_the_root_of_all(shape, size) -> None:
+    """All dependants are skipped and name it; deep or wide, nothing recurses."""
+    graph = shape(size)
+    found = graph.run(on_error="continue", executor="sequential")
+    check_all_skipped(found, size)
+    del found
+    with pytest.raises(ValueError, match="bang"):
+        graph.run()
+
+
+@pytest.mark.parametrize("shape", [chain, fan])
+def test_fault_69_in_every_way_to_run(run, shape) -> None:
+    """The same in threads and on loops."""
+    for is_async in (False, True):
+        found = run(shape(500, is_async), on_error="continue")
+        check_all_skipped(found, 500)
+
+
+MANY_CAUSES = """
+import resource
+from syncra import Graph
+
+def bad():
+    raise ValueError("bang")
+
+graph = Graph()
+before = []
+for number in range(6_000):
+    failing = graph.add(bad, name=f"bad{number}")
+    before = [graph.add(max, name=str(number), dependencies=[failing, *before])]
+found = graph.run(on_error="continue", executor="sequential")
+with open("/proc/self/statm") as file:
+    used = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20), resource.RLIM_INFINITY))
+records = found.records
+assert records["0"].skipped_because == ("bad0",)
+assert records["1"].skipped_because == ("bad0", "bad1")
+assert len(records["5999"].skipped_because) == 6_000
+assert found.progress.failed == found.progress.skipped == 6_000
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_AS and /proc")
+def test_fault_69_a_failure_at_each_link_of_a_chain() -> None:
+    """To ask for the causes of one task does not take memory for all of them."""
+    in_a_script(MANY_CAUSES)
+
+
+def test_fault_69_a_failure_before_100_000_others() -> None:
+    """What has not started is cancelled, however much it is."""
+    graph = Graph()
+    graph.add(bad)
+    before: Any = graph.add(lambda: 0, name="start", after="bad", trigger="all_done")
+    for number in range(100_000):
+        before = graph.add(pass_on, name=str(number), dependencies=before)
+    found = graph.start()
+    assert found.wait(60)
+    progress = found.progress
+    assert (progress.failed, progress.succeeded) == (1, 1)
+    assert progress.cancelled == 100_000
+    with pytest.raises(ValueError, match="bang"):
+        found["bad"]
+
+
+# Fault 71
+
+MANY_RUNS = """
+import asyncio, gc, threading
+import psutil
+from syncra import Graph, Retry, Skip
+
+def fail():
+    raise ValueError("bang")
+
+async def fail_async():
+    await asyncio.sleep(0)
+    raise ValueError("bang")
+
+def skip():
+    raise Skip("no need")
+
+async def number():
+    await asyncio.sleep(0)
+    return bytes(1000)
+
+good = Graph("good")
+good.add(lambda: bytes(1000), name="number")
+good.add(len, dependencies="number")
+mixed = Graph("mixed", on_error="continue")
+mixed.add(number)
+mixed.add(len, dependencies="number")
+mixed.add(fail, retry=Retry(2, backoff=0))
+mixed.add(fail_async)
+mixed.add(skip)
+mixed.add(lambda x: x, name="child", dependencies="fail")
+graphs = [good, good, good, mixed]
+
+process = psutil.Process()
+readings = []
+
+def look(count):
+    # Not every exception is free of circles that its own frames make.
+    gc.collect()
+    readings.append(
+        (process.memory_info().rss, threading.active_count(), process.num_fds())
+    )
+
+def check():
+    (memory, _, files), (memory_later, threads, files_later) = readings
+    grown = (memory_later - memory) / 2**20
+    assert grown <= 5, f"{grown:.1f} MiB more"
+    # Where threads get little time, those of some runs past are not idle again yet.
+    assert threads <= 60, threads
+    assert files_later <= files + 20, (files, files_later)
+
+def in_script():
+    for count in range(10_000):
+        graphs[count % 4].run(executor=EXECUTOR)
+        if count in (1_000, 9_999):
+            look(count)
+
+async def on_loop():
+    for count in range(10_000):
+        await graphs[count % 4].arun(executor=EXECUTOR)
+        if count in (1_000, 9_999):
+            look(count)
+"""
+
+
+@pytest.mark.parametrize(
+    ("executor", "start"),
+    [
+        ("sequential", "in_script()"),
+        ("threads", "in_script()"),
+        ("auto", "asyncio.run(on_loop())"),
+    ],
+)
+def test_fault_71_10_000_runs_in_one_process(executor, start) -> None:
+    """From run 1,000 to 10,000 no more threads, files, or than 5 MiB of memory."""
+    text = MANY_RUNS.replace("EXECUTOR", repr(executor))
+    in_a_script(f"{text}\n{start}\ncheck()\n")
+
+
+# Fault 80
+
+NESTED = """
+import asyncio, sys
+from syncra import Graph
+from syncra.executors import Threads
+
+def leaf():
+    return 1
+
+async def leaf_async():
+    await asyncio.sleep(0)
+    return 1
+
+def sync_in(inner):
+    return lambda: inner.run()["total"]
+
+def async_in(inner):
+    async def nested():
+        return (await inner.arun())["total"]
+    return nested
+
+def sync_in_async(inner):
+    async def nested():
+        return inner.run()["total"]
+    return nested
+
+def async_in_sync(inner):
+    return lambda: asyncio.run(inner.arun())["total"]
+
+def as_task(inner):
+    return inner
+
+def build(depth, nest, executor, leaf):
+    graph = Graph(f"depth {depth}", executor=executor)
+    function = leaf
+    if depth > 1:
+        function = nest(build(depth - 1, nest, executor, leaf))
+    if isinstance(function, Graph):
+        graph.add(function, name="run")
+        graph.add(lambda run: run["total"], name="nested", dependencies="run")
+    else:
+        graph.add(function, name="nested")
+    # A neighbour of each kind wants a worker at the same time.
+    graph.add(leaf, name="beside")
+    graph.add(lambda *two: sum(two), name="total", dependencies=("nested", "beside"))
+    return graph
+
+def check(nest, leaf):
+    depths = (1, 2, 7, 12) if nest is async_in_sync else range(1, 13)
+    for executor in (Threads(1), Threads(2), Threads(3), "auto", "sequential"):
+        for depth in depths:
+            graph = build(depth, nest, executor, leaf)
+            assert graph.run()["total"] == depth + 1, (executor, depth)
+            found = asyncio.run(graph.arun())
+            assert found["total"] == depth + 1, (executor, depth)
+            found = graph.start()
+            assert found.wait(), (executor, depth)
+            assert found["total"] == depth + 1, (executor, depth)
+"""
+
+
+@pytest.mark.parametrize("leaf", ["leaf", "leaf_async"])
+@pytest.mark.parametrize(
+    "nest", ["sync_in", "async_in", "sync_in_async", "async_in_sync", "as_task"]
+)
+def test_fault_80_a_task_that_runs_another_graph(nest, leaf) -> None:
+    """Twelve deep on a pool of one to three threads, each run has its own workers."""
+    in_a_script(f"{NESTED}\ncheck({nest}, {leaf})\n")
+
+
+@pytest.mark.parametrize("depth", [1, 6, 12])
+def test_fault_80_in_every_way_to_run(run, depth) -> None:
+    """A graph as a task of a graph, failing at the bottom."""
+    graph = Graph("depth 0")
+    graph.add(bad)
+    for level in range(1, depth + 1):
+        outer = Graph(f"depth {level}")
+        outer.add(graph, name="nested")
+        outer.add(lambda: 1, name="beside")
+        graph = outer
+    with pytest.raises(ValueError, match="bang") as caught:
+        run(graph)
+    # Each level says that it passed through it.
+    assert caught.value.__notes__ == [
+        "raised by task 'bad' of graph 'depth 0'",
+        *(
+            f"raised by task 'nested' of graph 'depth {level}'"
+            for level in range(1, depth + 1)
+        ),
+    ]
+
+
+def test_fault_80_a_graph_cannot_be_its_own_task() -> None:
+    """Neither at once nor, without an end, by running itself."""
+    graph = Graph("self")
+    with pytest.raises(ValueError, match="'self' cannot be a task of itself"):
+        graph.add(graph)
+    assert len(graph) == 0
+
+
+def test_fault_80_many_loops_one_after_another() -> None:
+    """Each `asyncio.run` has a loop of its own, and the graph belongs to none."""
+    graph = Graph()
+
+    async def answer() -> int:
+        await asyncio.sleep(0)
+        return 1
+
+    graph.add(answer)
+    for _ in range(100):
+        assert asyncio.run(graph.arun())["answer"] == 1
