@@ -47,7 +47,11 @@ class _Clock:
         if not self._started:
             # Two starting at once share the inbox, and each alarm goes to one of them.
             self._started = True
-            start_new_thread(self._serve, ())
+            try:
+                start_new_thread(self._serve, ())
+            except BaseException:
+                self._started = False  # the next one tries again
+                raise
 
     def end(self) -> None:
         """End the thread, with the interpreter: it must not be stopped half-way."""

@@ -14,8 +14,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
+    from typing import TypeAlias
 
     from ._journal import Journal
+
+    Causes: TypeAlias = int | tuple["Causes", ...]
 
 
 class State(StrEnum):
@@ -184,7 +187,7 @@ class Records(Mapping[str, TaskRecord]):
         self._journal = journal
         self._keeps = keeps  # the run, which takes its errors with it
         self._rollbacks = rollbacks or {}
-        self._causes: list[frozenset[int]] | None = None
+        self._causes: list[Causes] | None = None
 
     def __getitem__(self, name: str) -> TaskRecord:
         journal = self._journal
@@ -266,28 +269,43 @@ class Records(Mapping[str, TaskRecord]):
         if self._causes is None or self._journal.ended is None:
             self._causes = causes_of(self._journal)
         names: Sequence[str] = self._journal.compiled.names
-        return tuple(names[cause] for cause in sorted(self._causes[task]))
+        return tuple(names[cause] for cause in expanded(self._causes[task]))
 
 
-def causes_of(journal: Journal) -> list[frozenset[int]]:
+def causes_of(journal: Journal) -> list[Causes]:
     """Return for each task those at the root of its having been skipped.
 
-    These failed, were cancelled, or asked to be skipped themselves.
+    These failed, were cancelled, or asked to be skipped themselves. An int is one of
+    them, a tuple joins what others have; shared, so that a long chain stays linear.
     """
-    none: frozenset[int] = frozenset()
-    causes = [none] * len(journal.states)
-    plan = journal.compiled.plan
+    causes: list[Causes] = [()] * len(journal.states)
+    plan, states = journal.compiled.plan, journal.states
     for task in plan.order:
-        if journal.states[task] != core.SKIPPED or task in journal.reasons:
+        if states[task] != core.SKIPPED or task in journal.reasons:
             continue
 
-        found = none
+        found: dict[int, Causes] = {}
         for before in plan.predecessors[task]:
-            state = journal.states[before]
-            if state == core.SKIPPED and before not in journal.reasons:
-                # Sharing the set keeps 100,000 skipped in a row linear.
-                found = causes[before] if not found else found | causes[before]
-            elif state in (core.FAILED, core.CANCELLED, core.SKIPPED):
-                found = found | {before}
-        causes[task] = found
+            if states[before] == core.SKIPPED and before not in journal.reasons:
+                # Of ints the id would do as well; these cannot be mistaken for it.
+                found[-1 - id(causes[before])] = causes[before]
+            elif states[before] in (core.FAILED, core.CANCELLED, core.SKIPPED):
+                found[before] = before
+        parts = tuple(part for part in found.values() if part != ())
+        causes[task] = parts[0] if len(parts) == 1 else parts
     return causes
+
+
+def expanded(causes: Causes) -> list[int]:
+    """Return the ids that causes are made of, in ascending order."""
+    ids: set[int] = set()
+    seen: set[int] = set()
+    stack: list[Causes] = [causes]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, int):
+            ids.add(part)
+        elif id(part) not in seen:
+            seen.add(id(part))
+            stack += part
+    return sorted(ids)

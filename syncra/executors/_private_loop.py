@@ -104,6 +104,7 @@ def _cancel(thread: str) -> bool:
 def close() -> None:
     """Close the private loop of this thread, if it has one."""
     runner = getattr(_thread, "runner", None)
-    if runner is not None:
+    # One that is running is of a run around this one.
+    if runner is not None and not runner.get_loop().is_running():
         _thread.runner = None
         runner.close()

@@ -288,7 +288,7 @@ def build(depth, nest, executor, leaf):
     return graph
 
 def check(nest, leaf):
-    depths = (1, 2, 7, 12) if nest is async_in_sync else range(1, 13)
+    depths = (1, 2, 8) if nest is async_in_sync else range(1, 13)
     for executor in (Threads(1), Threads(2), Threads(3), "auto", "sequential"):
         for depth in depths:
             graph = build(depth, nest, executor, leaf)
