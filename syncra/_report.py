@@ -10,6 +10,7 @@ from ._records import State, progress_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from ._journal import Journal
@@ -38,7 +39,10 @@ class Report:
         ended = journal.ended
         self.duration = None if ended is None else ended - journal.clock_at_start
         self.progress = progress_of(journal.states)
-        self.tasks = records
+        # A view of what goes on, but the report is of one moment.
+        self.tasks: Mapping[str, TaskRecord] = records
+        if ended is None:
+            self.tasks = dict(records)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as dicts, lists, strings and numbers."""

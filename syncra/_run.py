@@ -11,6 +11,7 @@ from ._completed import Completed, wait_on_loop
 from ._core import states as core
 from ._core.policy import seconds
 from ._names import hint, nearest
+from ._raising import error_of, raise_again
 from ._session import Session
 from ._task import Part, Task
 from .errors import (
@@ -359,7 +360,7 @@ class Run(Mapping[str, object]):
         state = journal.states[task]
         name = journal.compiled.names[task]
         if state == core.FAILED:
-            raise_again(journal.errors[task], journal.tracebacks[task])
+            raise_again(*error_of(journal, task))
         if state == core.SKIPPED:
             record = self.records[name]
             raise TaskSkipped(
@@ -399,21 +400,9 @@ class Run(Mapping[str, object]):
 
         task = journal.first_error
         if task is not None:
-            return journal.errors[task], journal.tracebacks[task]
+            return error_of(journal, task)
 
         return interruption, None
-
-
-def raise_again(error: BaseException, traceback: TracebackType | None) -> NoReturn:
-    """Raise a kept exception with the traceback that it was kept with.
-
-    Each raise adds the frames it passes to the exception, so one that is raised many
-    times would grow; the kept traceback is put back first.
-    """
-    try:
-        raise error.with_traceback(traceback)
-    finally:
-        del error
 
 
 def block(engine: Engine) -> Run:

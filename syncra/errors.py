@@ -25,6 +25,7 @@ __all__ = [
     "Skip",
     "SyncraError",
     "TaskCancelled",
+    "TaskExited",
     "TaskNotFoundError",
     "TaskSkipped",
     "TaskTimeout",
@@ -186,6 +187,22 @@ class TaskCancelled(_TaskOutcome, RuntimeError):
     Attributes:
         task: name of the task.
     """
+
+
+class TaskExited(_TaskOutcome, RuntimeError):
+    """Report a task that has called `sys.exit`, which is its failure, not our end.
+
+    Raised in place of the `SystemExit`, which is its cause: raised by itself it would
+    end the calling program, and with the code 0 as if all were well.
+
+    Attributes:
+        task: name of the task.
+        code: what it wanted to exit with.
+    """
+
+    def __init__(self, message: str, task: str, code: object) -> None:
+        super().__init__(message, task)
+        self.code = code
 
 
 class TaskTimeout(_TaskOutcome, TimeoutError):

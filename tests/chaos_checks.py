@@ -13,7 +13,13 @@ from chaos_tasks import plain_values
 from chaos_trial import Trial
 
 from syncra import State
-from syncra.errors import RunTimeout, TaskCancelled, TaskSkipped, TaskTimeout
+from syncra.errors import (
+    RunTimeout,
+    TaskCancelled,
+    TaskExited,
+    TaskSkipped,
+    TaskTimeout,
+)
 
 TERMINAL = {State.SUCCEEDED, State.FAILED, State.SKIPPED, State.CANCELLED}
 
@@ -124,7 +130,8 @@ class Checks(TaskChecks):
             if error is not None:
                 yield f"I6: raised {error!r}"
         elif first is not None or not self.timed_out:
-            if error is not first:
+            exited = isinstance(error, TaskExited) and isinstance(first, SystemExit)
+            if (error.__cause__ if exited else error) is not first:
                 yield f"I6: raised {error!r}, not {first!r}"
         elif not isinstance(error, RunTimeout):
             yield f"I6: raised {error!r}, not RunTimeout"
@@ -205,7 +212,7 @@ class Checks(TaskChecks):
                 self.run[record.name]
             except BaseException as error:
                 if record.state == State.FAILED:
-                    fits = error is record.error
+                    fits = record.error in (error, error.__cause__)
                 else:
                     kind = stand_ins.get(record.state)
                     fits = kind is not None and isinstance(error, kind)

@@ -54,7 +54,7 @@ FLOORS = (
     {"_engine"},
     {"_rollback", "_signals"},
     {"_session"},
-    {"_background", "_completed"},
+    {"_background", "_completed", "_raising"},
     {"_run"},
     # A definition that can be run, and what users write.
     {"_nested"},

@@ -83,8 +83,16 @@ class ThreadLane(Lane):
         self.vacant = self._active < self._max_workers
         if self._caller_waits:
             self._wake_caller()
-        else:
+            return
+
+        try:
             start_thread(partial(_work, self._work, self))
+        except RuntimeError:
+            # There are no more threads to be had: those there are go on.
+            self._active -= 1
+            self.vacant = False
+            if not self._active:
+                raise
 
     def left(self) -> None:
         self._active -= 1

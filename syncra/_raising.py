@@ -1,0 +1,41 @@
+"""Raising what tasks have raised, where their run is called or their result is read."""
+
+from __future__ import annotations
+
+from .errors import TaskExited
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import NoReturn
+
+    from ._journal import Journal
+
+
+def error_of(journal: Journal, task: int) -> tuple[BaseException, TracebackType | None]:
+    """Return what is raised for a task that failed, and its traceback."""
+    error = journal.errors[task]
+    if not isinstance(error, SystemExit):
+        return error, journal.tracebacks[task]
+
+    name, graph = journal.compiled.names[task], journal.compiled.graph
+    instead = TaskExited(
+        f"task {name!r} of graph {graph!r} has called sys.exit({error.code!r}); "
+        f"return from it instead, or raise an error.",
+        name,
+        error.code,
+    )
+    instead.__cause__ = error
+    return instead, None
+
+
+def raise_again(error: BaseException, traceback: TracebackType | None) -> NoReturn:
+    """Raise a kept exception with the traceback that it was kept with.
+
+    Each raise adds the frames it passes to the exception, so one that is raised many
+    times would grow; the kept traceback is put back first.
+    """
+    try:
+        raise error.with_traceback(traceback)
+    finally:
+        del error
