@@ -55,11 +55,12 @@ class SignalGuard:
         interruption: what is to be raised at the end, if a signal came.
     """
 
-    __slots__ = ("_before", "_session", "interruption")
+    __slots__ = ("_before", "_put_off", "_session", "interruption")
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._before: list[tuple[int, Any]] = []
+        self._put_off = False  # whether the next signal is one that came before
         self.interruption: BaseException | None = None
 
     def __enter__(self) -> SignalGuard:
@@ -90,8 +91,8 @@ class SignalGuard:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         # Runs in the main thread between any two instructions, so it takes no lock:
         # the main thread may be holding it.
-        first = self.interruption is None
-        if first:
+        first, self._put_off = self.interruption is None or self._put_off, False
+        if self.interruption is None:
             from ._alarm import call_at
 
             error: BaseException = (
@@ -126,6 +127,7 @@ class SignalGuard:
 
         def again() -> None:
             if self._before:  # still waiting
+                self._put_off = True
                 interrupt_main(number)  # type: ignore[arg-type]
 
         call_at(clock() + 0.005, again)
