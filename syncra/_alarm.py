@@ -11,9 +11,9 @@ from __future__ import annotations
 import atexit
 import os
 from _thread import start_new_thread
+from collections import deque
 from heapq import heappop, heappush
 from itertools import count
-from queue import Empty, SimpleQueue
 from threading import Lock, current_thread
 
 from ._clock import clock
@@ -36,14 +36,17 @@ class _Clock:
         self.reset()
 
     def reset(self) -> None:
-        self._inbox: SimpleQueue[Alarm] = SimpleQueue()
+        # Not a queue: its timed wait was seen to miss an item without the GIL.
+        self._inbox: deque[Alarm] = deque()
+        self._wake = Lock()
+        self._wake.acquire()
         self._numbers = count()
         self._started = False
         self._ended = Lock()
         self._ended.acquire()
 
     def call_at(self, when: float, callback: Callable[[], object]) -> None:
-        self._inbox.put((when, next(self._numbers), callback))
+        self._put((when, next(self._numbers), callback))
         if not self._started:
             # Two starting at once share the inbox, and each alarm goes to one of them.
             self._started = True
@@ -53,10 +56,17 @@ class _Clock:
                 self._started = False  # the next one tries again
                 raise
 
+    def _put(self, alarm: Alarm) -> None:
+        self._inbox.append(alarm)
+        try:
+            self._wake.release()
+        except RuntimeError:
+            pass  # it is awake already, and looks into the inbox before it sleeps
+
     def end(self) -> None:
         """End the thread, with the interpreter: it must not be stopped half-way."""
         if self._started:
-            self._inbox.put((-1.0, -1, self.end))
+            self._put((-1.0, -1, self.end))
             self._ended.acquire(timeout=1.0)
 
     def _serve(self) -> None:
@@ -65,13 +75,12 @@ class _Clock:
         inbox = self._inbox
         alarms: list[Alarm] = []
         while True:
-            wait = None
+            wait = -1.0
             if alarms:
                 wait = min(max(alarms[0][0] - clock(), 0.0), _LONGEST_WAIT)
-            try:
-                heappush(alarms, inbox.get(timeout=wait))
-            except Empty:
-                pass
+            self._wake.acquire(timeout=wait)
+            while inbox:
+                heappush(alarms, inbox.popleft())
             while alarms and alarms[0][0] <= clock():
                 _, _, callback = heappop(alarms)
                 if callback == self.end:
