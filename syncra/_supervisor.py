@@ -206,7 +206,7 @@ class Supervisor:
             engine.settle(task, Outcome(FAIL, error), now)
         elif retry is not None and retry.calls_user_code:
             # The user's code must not stop the clock.
-            start_thread(lambda: self._judge(task, worker, error))
+            start_thread(lambda: self._judge(engine, task, worker, error))
         else:
             engine.settle(task, outcome_of(engine, worker, task, error), now)
 
@@ -214,12 +214,13 @@ class Supervisor:
         """Return the tasks that are running."""
         return list(_positions(self.engine.machine.states, RUNNING))
 
-    def _judge(self, task: int, worker: Worker, error: BaseException) -> None:
-        """Settle an attempt that was given up. Not under the lock."""
-        engine = self.engine
+    def _judge(
+        self, engine: Engine, task: int, worker: Worker, error: BaseException
+    ) -> None:
+        """Settle an attempt that was given up, if the run still goes on. Not locked."""
         outcome = outcome_of(engine, worker, task, error)
         with engine.lock:
-            if self._is_at(task, worker):
+            if not engine.is_over and self._is_at(task, worker):
                 now = clock()
                 engine.settle(task, outcome, now)
                 engine.follow_up(now)

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
+import threading
 from itertools import count
-from threading import Lock, Thread
+from threading import ExceptHookArgs, Lock, Thread
 from time import sleep
 
 from .._clock import clock
@@ -63,14 +65,18 @@ class _Kept:
                 return
 
             try:
-                job()
-            finally:
-                # Nothing of the finished run may live on in a waiting thread.
-                del job
-                for callback in after_job:
-                    callback()
-                _idle.append(self)
-                _busy.pop(name, None)
+                try:
+                    job()
+                finally:
+                    for callback in after_job:
+                        callback()
+            except BaseException:
+                # The thread is given other jobs: it must not end of this one.
+                threading.excepthook(ExceptHookArgs((*sys.exc_info(), self.thread)))
+            # Nothing of the finished run may live on in a waiting thread.
+            del job
+            _idle.append(self)
+            _busy.pop(name, None)
             if not self._wake.acquire(timeout=IDLE_SECONDS):
                 try:
                     _idle.remove(self)

@@ -145,6 +145,8 @@ def in_a_script(text: str, limit: float = 40) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    # An error in a thread of Syncra's own does not change the exit code.
+    assert "Traceback" not in done.stderr, done.stderr
     return done.stdout
 
 
