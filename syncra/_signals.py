@@ -10,7 +10,7 @@ from __future__ import annotations
 
 # `signal` itself imports `enum`, which takes longer than a small graph.
 import _signal  # type: ignore[import-not-found]
-from threading import current_thread, main_thread
+from threading import Lock, current_thread, main_thread
 
 from ._clock import clock
 from ._loops import running_library
@@ -18,7 +18,6 @@ from .executors._base import work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from threading import Lock
     from types import FrameType
     from typing import Any
 
@@ -29,9 +28,20 @@ _PACKAGE = __file__[: -len("_signals.py")]
 
 def wait_for(lock: Lock) -> None:
     """Wait until a lock is released. The frame of this is known to be waiting."""
-    # A signal that comes just before the wait does not end it.
-    while not lock.acquire(timeout=0.5):
-        pass
+    # A signal that comes just before a wait does not end it; most come early.
+    wait = 0.01
+    while not lock.acquire(timeout=wait):
+        wait = min(2 * wait, 0.5)
+
+
+def _signal_main_thread(number: int) -> None:
+    """Make the main thread handle a signal, also where it sleeps."""
+    if hasattr(_signal, "pthread_kill"):
+        _signal.pthread_kill(main_thread().ident, number)
+    else:
+        from _thread import interrupt_main
+
+        interrupt_main(number)  # type: ignore[arg-type]
 
 
 def _is_of_a_task(frame: FrameType) -> bool:
@@ -55,12 +65,14 @@ class SignalGuard:
         interruption: what is to be raised at the end, if a signal came.
     """
 
-    __slots__ = ("_before", "_put_off", "_session", "interruption")
+    __slots__ = ("_before", "_leaving", "_put_off", "_session", "interruption")
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._before: list[tuple[int, Any]] = []
         self._put_off = False  # whether the next signal is one that came before
+        #: Held by whoever has to know whether the main thread is still in the run.
+        self._leaving = Lock()
         self.interruption: BaseException | None = None
 
     def __enter__(self) -> SignalGuard:
@@ -84,7 +96,8 @@ class SignalGuard:
 
     def __exit__(self, *raised: object) -> None:
         # The default handler of SIGINT may raise as soon as it is back, so it is last.
-        restored, self._before = self._before[::-1], []
+        with self._leaving:
+            restored, self._before = self._before[::-1], []
         for number, before in restored:
             _signal.signal(number, before)
 
@@ -121,13 +134,13 @@ class SignalGuard:
             self._again(number)
 
     def _again(self, number: int) -> None:
-        from _thread import interrupt_main
-
         from ._alarm import call_at
 
         def again() -> None:
-            if self._before:  # still waiting
-                self._put_off = True
-                interrupt_main(number)  # type: ignore[arg-type]
+            # The main thread gets what is sent here before it can restore a handler.
+            with self._leaving:
+                if self._before:
+                    self._put_off = True
+                    _signal_main_thread(number)
 
         call_at(clock() + 0.005, again)

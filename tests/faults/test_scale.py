@@ -235,8 +235,6 @@ async def on_loop():
 )
 def test_fault_71_10_000_runs_in_one_process(executor, start) -> None:
     """From run 1,000 to 10,000 no more threads, files, or than 5 MiB of memory."""
-    if executor == "auto" and not getattr(sys, "_is_gil_enabled", lambda: True)():
-        pytest.skip("not reliable without the GIL yet: a wake-up may be lost")
     text = MANY_RUNS.replace("EXECUTOR", repr(executor))
     in_a_script(f"{text}\n{start}\ncheck()\n", limit=100)
 
