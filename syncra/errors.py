@@ -13,14 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "CommandFailed",
     "CycleError",
     "DontRetry",
     "DuplicateTaskError",
     "GraphError",
     "GraphNotFoundError",
     "InputError",
+    "MissingExtraError",
+    "RemoteTaskError",
     "RunNotFinished",
     "RunTimeout",
+    "SerializationError",
     "SignatureError",
     "Skip",
     "SyncraError",
@@ -30,6 +34,7 @@ __all__ = [
     "TaskSkipped",
     "TaskTimeout",
     "UnknownDependencyError",
+    "WorkerCrashed",
 ]
 
 
@@ -216,6 +221,90 @@ class TaskTimeout(_TaskOutcome, TimeoutError):
     def __init__(self, message: str, task: str, limit: float) -> None:
         super().__init__(message, task)
         self.limit = limit
+
+
+class WorkerCrashed(_TaskOutcome, RuntimeError):
+    """Report that the process that ran a task has died.
+
+    Attributes:
+        task: name of the task.
+        exitcode: the exit code of the process; None if it is not known, or if a signal
+            ended it.
+        signal: number of the signal that ended it, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        task: str,
+        exitcode: int | None = None,
+        signal: int | None = None,
+    ) -> None:
+        super().__init__(message, task)
+        self.exitcode = exitcode
+        self.signal = signal
+
+
+class SerializationError(_TaskOutcome, TypeError):
+    """Report something that cannot cross the border between two processes.
+
+    Attributes:
+        task: name of the task.
+        stage: what could not: "function", "argument" or "result".
+        path: where in it the culprit is, such as "rows[3].lock"; "" if that is not
+            known.
+    """
+
+    def __init__(self, message: str, task: str, stage: str, path: str = "") -> None:
+        super().__init__(message, task)
+        self.stage = stage
+        self.path = path
+
+
+class RemoteTaskError(_TaskOutcome, RuntimeError):
+    """Stand for an exception of a task that could not leave the process it was in.
+
+    Attributes:
+        task: name of the task.
+        type_name: full name of the exception's class.
+        text: its text.
+        remote_traceback: its traceback there, as text.
+    """
+
+    def __init__(
+        self, message: str, task: str, type_name: str, text: str, remote_traceback: str
+    ) -> None:
+        super().__init__(message, task)
+        self.type_name = type_name
+        self.text = text
+        self.remote_traceback = remote_traceback
+
+
+class CommandFailed(_TaskOutcome, RuntimeError):
+    """Report a command that could not be started or that has not exited with 0.
+
+    Attributes:
+        task: name of the task.
+        result: the `CommandResult`, with exit code and output.
+    """
+
+    def __init__(self, message: str, task: str, result: object) -> None:
+        super().__init__(message, task)
+        self.result = result
+
+
+class MissingExtraError(SyncraError, ImportError):
+    """Say that a part of Syncra needs a library that is not installed.
+
+    Attributes:
+        extra: the name of the extra that brings it.
+        command: what installs it.
+    """
+
+    def __init__(self, message: str, extra: str) -> None:
+        super().__init__(message)
+        self.extra = extra
+        self.command = f"pip install 'syncra[{extra}]'"
 
 
 class RunTimeout(SyncraError, TimeoutError):
