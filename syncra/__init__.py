@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .errors import Skip as Skip
     from .errors import SyncraError as SyncraError
     from .executors import Coroutines as Coroutines
+    from .executors import Processes as Processes
     from .executors import Sequential as Sequential
     from .executors import Threads as Threads
 
@@ -50,6 +51,7 @@ _HOMES = {
     "DontRetry": "errors",
     "Graph": "_graph",
     "Input": "_inputs",
+    "Processes": "executors",
     "Progress": "_records",
     "Report": "_report",
     "Retry": "_core.policy",
@@ -76,6 +78,7 @@ __all__ = [
     "DontRetry",
     "Graph",
     "Input",
+    "Processes",
     "Progress",
     "Report",
     "Retry",

@@ -62,6 +62,7 @@ else:
         timeout=None,
         trigger="all_succeeded",
         tags=(),
+        fallback=None,
         graph_name=None,
     ):
         """Make a task of the decorated function.
@@ -94,6 +95,8 @@ else:
                 and alarms run even where a failure ends the run. What has no result
                 is passed as None.
             tags: labels of the task.
+            fallback: "threads" to run a function there that should run in another
+                process but cannot be sent to one; its record has a warning then.
             graph_name: another spelling of `graph`.
 
         Raises:
@@ -133,6 +136,7 @@ else:
             "timeout": timeout,
             "trigger": trigger,
             "tags": tags,
+            "fallback": fallback,
         }
 
         def decorate(function):

@@ -21,16 +21,16 @@ from time import sleep, time
 
 from ._clock import clock
 from ._core.machine import NOTHING, Machine
-from ._core.states import RUNNING
+from ._core.states import READY, RUNNING
 from ._journal import Journal
 from ._outcome import FAIL, INTERRUPT, RETRY, SKIP, Outcome, outcome_of, timed_out
 from ._parts import Parts
 from ._route import Route, route
-from ._supervisor import GRACE, Supervisor
+from ._supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextvars import Context
     from typing import Any
 
@@ -84,6 +84,7 @@ class Engine:
         self.journal = journal = Journal(
             compiled, machine.states, values, path.lanes, path.names
         )
+        journal.warnings.update(path.warnings)
         self.started = journal.started
         self.finished = journal.finished
         self.workers = journal.workers
@@ -184,20 +185,17 @@ class Engine:
 
         with self.lock:
             now = clock()
-            past = self.journal.attempts.get(task)
-            self.started[task] = past[-1].started if past else 0.0
-            self.workers[task] = past[-1].worker if past else None
-            if self.supervisor is not None:
-                self.supervisor.ended(task)
-            if self.is_to_stop(task):
-                self.machine.cancel(task)
-                if self.listeners:
-                    self._announce(task)
-            else:
-                self.machine.retry_at(task, now)
-                self.machine.wake(now)
+            self.withdraw(task)
             self._leave(lane, now)
             self._hire_elsewhere(None)
+
+    def put_back(self, tasks: Sequence[int]) -> None:
+        """Take note that a worker has not begun with tasks; others may have them."""
+        with self.lock:
+            for task in reversed(tasks):
+                self.withdraw(task)
+            if not self.is_over:
+                self.follow_up(clock())
 
     def crash(self, error: BaseException) -> None:
         """End the run since Syncra itself is at fault: nobody shall wait for ever."""
@@ -229,6 +227,14 @@ class Engine:
     def attempt_of(self, task: int) -> int:
         """Return the number of the present attempt at a task."""
         return 1 + len(self.journal.attempts.get(task, ()))
+
+    def name_of(self, task: int) -> str:
+        """Return the name of a task."""
+        return self.compiled.names[task]
+
+    def is_limited(self, task: int) -> bool:
+        """Return whether an attempt at a task may only take so long."""
+        return task in self.compiled.limits
 
     def is_to_stop(self, task: int) -> bool:
         """Return whether a running task had better end now."""
@@ -320,6 +326,20 @@ class Engine:
             self.plain = False
         return self.supervisor
 
+    def withdraw(self, task: int) -> None:
+        """Make a task ready again that was taken but has not begun, or cancel it."""
+        if self.machine.states[task] != RUNNING:
+            return  # it was given up
+
+        past = self.journal.attempts.get(task)
+        self.started[task] = past[-1].started if past else 0.0
+        self.workers[task] = past[-1].worker if past else None
+        if self.supervisor is not None:
+            self.supervisor.ended(task)
+        self.machine.put_back(task)
+        if self.listeners and self.machine.states[task] != READY:
+            self._announce(task)
+
     def settle(self, task: int, outcome: Outcome, now: float) -> None:
         """Write down how an attempt ended that was no success, and act on it."""
         kind, error = outcome.kind, outcome.error
@@ -362,7 +382,7 @@ class Engine:
         if grace is None:
             grace = self.settings.grace
         self.machine.halt()
-        self.supervise().interrupt_all(now, GRACE if grace is None else grace)
+        self.supervise().interrupt_all(now, grace, for_all=True)
         self.parts.cancel(grace)
 
     def follow_up(self, now: float) -> None:

@@ -6,6 +6,7 @@ from ._compile import Compiler
 from ._core.policy import seconds
 from ._declare import make_task
 from ._definition import Definition
+from ._entry import ReachedRun, program
 from ._inputs import check_inputs
 from ._loops import running_library
 from ._options import Settings, check_on_error, new_task, options_from
@@ -240,6 +241,9 @@ class Graph(Definition):
     ) -> Any:
         """Return what will run the graph, everything that can be wrong checked."""
         from ._engine import Engine
+
+        if program.importing:
+            raise ReachedRun
 
         if executor is None:
             executor = self.executor

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         timeout: float | None
         trigger: str
         tags: Iterable[str]
+        fallback: str | None
 
     class NamedOptions(TaskOptions, total=False):
         """Hold what `graph.add()` takes beside the callable."""
@@ -72,6 +73,7 @@ def options_from(
     timeout: float | None = None,
     trigger: str = "all_succeeded",
     tags: Iterable[str] = (),
+    fallback: str | None = None,
     **unknown: object,
 ) -> Options:
     """Return the options of a task, each of them checked.
@@ -85,6 +87,7 @@ def options_from(
         timeout: the most seconds an attempt may take.
         trigger: when it runs, by what became of the tasks it waits for.
         tags: labels of the task.
+        fallback: "threads" for a function that cannot leave this process.
 
     Raises:
         TypeError: if something has the wrong type, or there is no such option.
@@ -105,10 +108,13 @@ def options_from(
             + hint(nearest(str(trigger), TRIGGERS))
         )
 
+    if fallback not in (None, "threads"):
+        raise ValueError(f'{whose}: fallback is "threads" or None, got {fallback!r}')
+
     if (
         outputs == ()
         and tags == ()
-        and (kwargs, executor, retry, timeout) == (None, None, None, None)
+        and (kwargs, executor, retry, timeout, fallback) == (None,) * 5
         and trigger == "all_succeeded"
     ):
         return DEFAULT_OPTIONS
@@ -121,6 +127,7 @@ def options_from(
         timeout=None if timeout is None else seconds(timeout, f"{whose}: timeout"),
         trigger=trigger,
         tags=frozenset(_names(tags, whose, "tags")),
+        fallback=fallback,
     )
 
 

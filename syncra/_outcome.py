@@ -66,7 +66,7 @@ def outcome_of(engine: Any, worker: Worker, task: int, error: BaseException) -> 
     elif told:
         quiet = (
             is_cancelled_error(error)
-            or isinstance(error, Skip)
+            or isinstance(error, (Skip, TaskCancelled))
             or _means_the_run(engine, task, error)
         )
         return Outcome(CANCEL, None if quiet else error)
@@ -141,6 +141,10 @@ def timed_out(engine: Any, task: int, worker: Worker | None = None) -> TaskTimeo
     )
     _add_note(error, name, compiled.graph, engine.attempt_of(task))
     if worker is None:
+        return error
+
+    if hasattr(worker, "pid"):
+        error.add_note(f"its {worker} did not end when it was told to, and was killed")
         return error
 
     where = _where(worker) if isinstance(worker, str) else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ._processes import Unpicklable
+from .errors import SerializationError
 from .executors import resolve
 
 TYPE_CHECKING = False
@@ -24,14 +26,16 @@ class Route:
         names: their names.
         lanes: the lane of each task.
         functions: what the lane's workers call for each task.
+        warnings: what is to be known of tasks that are run otherwise than they say.
     """
 
-    __slots__ = ("executors", "functions", "lanes", "names")
+    __slots__ = ("executors", "functions", "lanes", "names", "warnings")
 
     def __init__(
         self, compiled: Compiled, default: str | Executor, in_loop: bool
     ) -> None:
         self.executors: list[Executor] = []
+        self.warnings: dict[int, str] = {}
         self.lanes: bytearray | list[int] = bytearray(len(compiled.tasks))
         self.functions: list[Callable[..., Any]] = compiled.functions
         found: dict[object, tuple[int, bool]] = {}
@@ -50,12 +54,42 @@ class Route:
             if adapts:
                 if adapted is None:
                     adapted = compiled.functions.copy()
-                adapted[task] = self.executors[lane].adapt(
-                    adapted[task], bool(is_async), in_loop
+                adapted[task] = self._adapt(
+                    compiled, task, self.executors[lane], in_loop
                 )
         if adapted is not None:
             self.functions = adapted
         self.names = [executor.name for executor in self.executors]
+
+    def _adapt(
+        self, compiled: Compiled, task: int, executor: Executor, in_loop: bool
+    ) -> Any:
+        """Return what the workers of a lane call for a task."""
+        function, is_async = compiled.functions[task], bool(compiled.is_async[task])
+        try:
+            return executor.adapt(function, is_async, in_loop)
+        except Unpicklable as error:
+            found = error
+        name = compiled.names[task]
+        what = (
+            f"task {name!r} of graph {compiled.graph!r} cannot run in another process: "
+            f"its function cannot be pickled, because {found.text}"
+        )
+        fallback = compiled.tasks[task].options.fallback
+        if fallback is None:
+            where = f" The culprit is {found.path}." if found.path else ""
+            raise SerializationError(
+                f"{what}.{where} Define it at the top of a module, or give the task "
+                f'fallback="threads".',
+                name,
+                found.stage,
+                found.path,
+            ) from found.__cause__
+
+        lane, _ = self._open(fallback, is_async, in_loop)
+        self.lanes[task] = lane
+        self.warnings[task] = f"{what}; it runs with {fallback!r} instead"
+        return resolve(fallback, is_async).adapt(function, is_async, in_loop)
 
     def _open(
         self, chosen: str | Executor, is_async: bool, in_loop: bool

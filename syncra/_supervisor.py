@@ -167,13 +167,16 @@ class Supervisor:
 
     # Ending attempts.
 
-    def interrupt_all(self, now: float, grace: float | None) -> None:
+    def interrupt_all(
+        self, now: float, grace: float | None, for_all: bool = False
+    ) -> None:
         """Ask all running tasks that are to end to do so.
 
         Parameters:
             now: the time.
-            grace: seconds until they are given up; if None, those that cannot be
-                interrupted are waited for.
+            grace: seconds until they are given up; if None, what their lane says, and
+                those that cannot be interrupted are waited for.
+            for_all: whether those are given up too.
         """
         # Clean-up and alarm go on, and keep the limits that they have.
         to_stop = self.engine.is_to_stop
@@ -183,8 +186,11 @@ class Supervisor:
                 continue
 
             asked = self._interrupt(task)
-            if asked or grace is not None:
-                self._give_up_in(GRACE if grace is None else grace, task, now)
+            if self.engine.machine.states[task] != RUNNING:
+                continue  # it had not really begun
+
+            if asked or for_all or grace is not None:
+                self._give_up_in(self._patience_for(task, grace), task, now)
 
     def lose(self, task: int, now: float) -> None:
         """Go on without an attempt that does not end."""
@@ -193,8 +199,8 @@ class Supervisor:
         attempt = (task, worker)
         if attempt not in self._lost:
             self._lost.add(attempt)
-            engine.journal.abandoned.setdefault(task, []).append(worker)
-            self._lane_of(task).abandon(task, worker)
+            if self._lane_of(task).abandon(task, worker):
+                engine.journal.abandoned.setdefault(task, []).append(worker)
         if task not in self._expired:
             engine.settle(task, Outcome(CANCEL), now)
             return
@@ -234,6 +240,9 @@ class Supervisor:
             self._interrupted.discard(task)
         return asked
 
+    def _patience_for(self, task: int, grace: float | None) -> float:
+        return self._lane_of(task).patience if grace is None else grace
+
     def _give_up_in(self, grace: float, task: int, now: float) -> None:
         if grace <= 0:
             self.lose(task, now)
@@ -248,7 +257,7 @@ class Supervisor:
         self._expired.add(task)
         if self._interrupt(task):
             grace = self.engine.settings.grace
-            self._give_up_in(GRACE if grace is None else grace, task, now)
+            self._give_up_in(self._patience_for(task, grace), task, now)
         else:
             self.lose(task, now)
 
@@ -268,7 +277,7 @@ class Supervisor:
             names,
         )
         grace = settings.grace
-        engine.halt(now, GRACE if grace is None else grace)
+        engine.halt(now, grace)
         if grace is None:
             # Who limits a run wants to go on then: no thread is waited for.
             for task in running:

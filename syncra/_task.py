@@ -55,6 +55,7 @@ class Options:
 
     __slots__ = (
         "executor",
+        "fallback",
         "kwargs",
         "outputs",
         "retry",
@@ -73,7 +74,9 @@ class Options:
         timeout: float | None = None,
         trigger: str = "all_succeeded",
         tags: frozenset[str] = frozenset(),
+        fallback: str | None = None,
     ) -> None:
+        self.fallback = fallback
         self.outputs = outputs
         self.kwargs = kwargs
         self.executor = executor

@@ -10,6 +10,7 @@ no lock: whoever shares it between threads brings one.
                             new starts
     skip(id)                the task wants to be skipped, and its followers with it
     cancel(id)              a running task was stopped
+    put_back(id)            it was taken, but has not begun after all
     retry_at(id, when)      it failed but shall run again, not before `when`; it is
                             cancelled where nothing starts any more
     next_wake(), wake(now)  when the next of these is due; make the due ones ready
@@ -63,6 +64,7 @@ _FAIL = row("fail")
 _SKIP = row("skip")
 _CANCEL = row("cancel")
 _RETRY = row("retry")
+_PUT_BACK = row("put_back")
 
 
 class Machine:
@@ -203,6 +205,22 @@ class Machine:
 
         self.states[task] = state
         heappush(self._sleeping, (when, task))
+
+    def put_back(self, task: int) -> None:
+        """Make a task ready again that was taken but has not begun; it is the next one.
+
+        If it may not start any more, it is cancelled.
+        """
+        state = _PUT_BACK[self.states[task]]
+        if state == ILLEGAL:
+            raise IllegalTransition(task, self.states[task], "put_back")
+
+        if self.stopped and (self.halted or not self.outlives_stop(task)):
+            self.cancel(task)
+            return
+
+        self.states[task] = state
+        self.queues[self._lanes[task]].appendleft(task)
 
     def next_wake(self) -> float | None:
         """Return when `wake` is due next, or None if nothing waits to run again."""

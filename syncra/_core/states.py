@@ -1,7 +1,7 @@
 """States of a task inside a run, and the moves between them.
 
     PENDING --ready--> READY --take--> RUNNING --succeed--> SUCCEEDED
-       |                 | ^              |------fail-----> FAILED
+       |                 | ^ <-put_back-- |------fail-----> FAILED
        |                 | |              |------skip-----> SKIPPED
        |                 | |              |-----cancel----> CANCELLED
        |                 | '-wake- WAITING <--retry--'
@@ -45,6 +45,7 @@ TRANSITIONS: dict[tuple[int, str], int] = {
     (RUNNING, "skip"): SKIPPED,
     (RUNNING, "cancel"): CANCELLED,
     (RUNNING, "retry"): WAITING,
+    (RUNNING, "put_back"): READY,
     (WAITING, "wake"): READY,
     (WAITING, "cancel"): CANCELLED,
 }

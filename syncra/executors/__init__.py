@@ -1,7 +1,7 @@
 """Executors: how the callables of tasks are executed.
 
-Chosen by name ("auto", "sequential", "threads") or as an instance, for a graph, a run
-or a task.
+Chosen by name ("auto", "sequential", "threads", "processes") or as an instance, for a
+graph, a run or a task.
 """
 
 from __future__ import annotations
@@ -13,10 +13,19 @@ from .threads import Threads
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .coroutines import Coroutines
+    from .processes import Processes
 
-__all__ = ["Coroutines", "Executor", "Lane", "Sequential", "Threads", "resolve"]
+__all__ = [
+    "Coroutines",
+    "Executor",
+    "Lane",
+    "Processes",
+    "Sequential",
+    "Threads",
+    "resolve",
+]
 
-NAMES = ("auto", "sequential", "threads")
+NAMES = ("auto", "sequential", "threads", "processes")
 
 _instances: dict[str, Executor] = {}
 
@@ -67,6 +76,11 @@ def _make(name: str) -> Executor:
     if name == "sequential":
         return Sequential()
 
+    if name == "processes":
+        from .processes import Processes
+
+        return Processes()
+
     from .coroutines import Coroutines
 
     return Coroutines()
@@ -77,5 +91,10 @@ def __getattr__(name: str) -> object:
         from .coroutines import Coroutines
 
         return Coroutines
+
+    if name == "Processes":
+        from .processes import Processes
+
+        return Processes
 
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

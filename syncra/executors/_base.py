@@ -12,16 +12,18 @@ from types import CoroutineType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections import deque
+    from collections.abc import Callable, Sequence
     from contextvars import Context
     from threading import Lock
     from types import TracebackType
     from typing import Any, Protocol, TypeAlias
 
+    from .._processes.child import Child
     from ._loop_worker import LoopWorker
 
-    #: Who runs a task: the name of a thread, or a worker on an event loop.
-    Worker: TypeAlias = str | LoopWorker
+    #: Who runs a task: the name of a thread, a worker on an event loop, a process.
+    Worker: TypeAlias = str | LoopWorker | Child
 
     class Work(Protocol):
         """Be what workers pull from: the engine of one run.
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
         workers: list[Worker | None]
         lock: Lock
         is_over: bool
+        queues: tuple[deque[int], ...]  # ready tasks by lane
 
         def enter(self, lane: Lane, worker: Worker) -> int: ...
         def advance(self, lane: Lane, worker: Worker, task: int, value: Any) -> int: ...
@@ -45,10 +48,14 @@ if TYPE_CHECKING:
             self, lane: Lane, worker: Worker, task: int, error: BaseException
         ) -> int: ...
         def leave(self, lane: Lane, task: int) -> None: ...
+        def put_back(self, tasks: Sequence[int]) -> None: ...
+        def withdraw(self, task: int) -> None: ...
         def cancel(self) -> None: ...
         def crash(self, error: BaseException) -> None: ...
         def was_asked_to_end(self, task: int) -> bool: ...
         def goes_on(self, task: int, worker: Worker, started: float) -> bool: ...
+        def is_limited(self, task: int) -> bool: ...
+        def name_of(self, task: int) -> str: ...
         def stalled(self, task: int, seconds: float) -> None: ...
         def has_ready(self, lane: Lane) -> bool: ...
 
@@ -89,11 +96,17 @@ class Lane:
         vacant: whether `hire` would do anything. The engine looks at it after every
             task, so it is an attribute that the lane keeps up to date.
         on_loop: whether its workers are coroutines on the event loop of the run.
+        serves_caller: whether the thread that waits for the run may work in it, by
+            calling `serve`.
+        patience: seconds that a task has that was asked to end, unless the user says
+            otherwise.
     """
 
     __slots__ = ("index", "vacant")
 
     on_loop = False
+    serves_caller = False
+    patience = 5.0
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -115,12 +128,20 @@ class Lane:
         """Take note that a worker found nothing to do and has left."""
 
     def interrupt(self, task: int, worker: Worker) -> bool:
-        """Ask a running task to end; return whether that can be asked of it."""
+        """Ask a running task to end; return whether that can be asked of it.
+
+        One that has not really begun may be withdrawn instead.
+        """
         return False
 
-    def abandon(self, task: int, worker: Worker) -> None:
-        """Forget a worker that does not come to an end with its task."""
+    def abandon(self, task: int, worker: Worker) -> bool:
+        """Go on without a worker that does not come to an end with its task.
+
+        Returns:
+            Whether the task goes on by itself.
+        """
         self.left()
+        return True
 
     def over(self) -> None:
         """Take note that the last task is settled."""

@@ -211,13 +211,14 @@ class LoopLane(Lane):
         if self._work.was_asked_to_end(task) and self._work.workers[task] is worker:
             worker.interrupt()
 
-    def abandon(self, task: int, worker: Worker) -> None:
+    def abandon(self, task: int, worker: Worker) -> bool:
         assert isinstance(worker, LoopWorker)
         self.left()
         host = self.host
         if host is not None:
             host.workers.discard(worker)
             host.request(partial(_give_up, worker))
+        return True
 
 
 def _give_up(worker: LoopWorker) -> None:

@@ -68,6 +68,8 @@ class ThreadLane(Lane):
 
     __slots__ = ("_active", "_caller", "_caller_waits", "_max_workers", "_work")
 
+    serves_caller = True
+
     def __init__(self, index: int, max_workers: int) -> None:
         super().__init__(index)
         self._max_workers = max_workers
@@ -86,13 +88,17 @@ class ThreadLane(Lane):
             return
 
         try:
-            start_thread(partial(_work, self._work, self))
+            start_thread(self._job())
         except RuntimeError:
             # There are no more threads to be had: those there are go on.
             self._active -= 1
             self.vacant = False
             if not self._active:
                 raise
+
+    def _job(self) -> Callable[[], object]:
+        """Return what a thread is to do that is hired."""
+        return partial(_work, self._work, self)
 
     def left(self) -> None:
         self._active -= 1
@@ -105,9 +111,10 @@ class ThreadLane(Lane):
             private_loop.interrupt(worker, self._work, task)
         )
 
-    def abandon(self, task: int, worker: Worker) -> None:
+    def abandon(self, task: int, worker: Worker) -> bool:
         self.left()
         give_up(str(worker))
+        return True
 
     def over(self) -> None:
         if self._caller_waits:

@@ -1,0 +1,260 @@
+"""How worker processes begin and end, seen from the process that has them.
+
+They are children of the guardian, which is started with the first of them; one that is
+forked from this process itself is watched by it. The guardian goes with the last.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import sys
+from threading import Lock
+
+from .._clock import clock
+from . import guardian
+from .guardian import BORN, DEAD, DEATH_MARK, MESSAGE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from subprocess import Popen
+
+METHODS = ("forkserver", "spawn", "fork")
+#: Seconds that a process has to begin, and to be reported dead once it is.
+BIRTH_LIMIT, DEATH_LIMIT = 10.0, 1.0
+#: The most of what a dying process says that is kept.
+_LAST_WORDS = 1 << 16
+
+
+class Birth:
+    """Be one worker process.
+
+    Attributes:
+        pid: its number.
+        status: a descriptor that has something to read when it has died.
+    """
+
+    __slots__ = ("_direct", "pid", "status")
+
+    def __init__(self, method: str, fds: tuple[int, int, int]) -> None:
+        """Begin a process.
+
+        Parameters:
+            method: one of METHODS.
+            fds: what the process gets: see `worker.main`.
+
+        Raises:
+            OSError: if it does not begin.
+        """
+        self._direct = method == "fork"
+        self.status, status = os.pipe()
+        _guardian.claim()
+        try:
+            if self._direct:
+                try:
+                    self.pid = _fork(fds, status)
+                finally:
+                    os.close(status)
+                _guardian.send(guardian.WATCH, self.pid)
+                return
+
+            what = guardian.FORK if method == "forkserver" else guardian.SPAWN
+            try:
+                _guardian.send(what, 0, (*fds, status))
+            finally:
+                os.close(status)
+            self.pid = self._read_pid()
+        except BaseException:
+            _guardian.release()
+            os.close(self.status)
+            raise
+
+    def _read_pid(self) -> int:
+        if not _readable(self.status, BIRTH_LIMIT):
+            raise TimeoutError(f"no process within {BIRTH_LIMIT:g} s")
+
+        said = os.read(self.status, BORN.size)
+        if len(said) < BORN.size:
+            raise ProcessLookupError("the guardian of worker processes has died")
+
+        pid = int(BORN.unpack(said)[0])
+        if pid < 0:
+            raise OSError(-pid, os.strerror(-pid))
+
+        return pid
+
+    def terminate(self) -> None:
+        """Send it SIGTERM."""
+        _guardian.send(guardian.TERMINATE, self.pid)
+
+    def kill(self) -> None:
+        """End it, and what it has started, by force."""
+        _guardian.send(guardian.KILL, self.pid)
+
+    def wait(self) -> tuple[int | None, str]:
+        """Return how it died: exit code or minus a signal, and its last words."""
+        said = b""
+        deadline = clock() + DEATH_LIMIT
+        while len(said) < _LAST_WORDS and _readable(self.status, deadline - clock()):
+            more = os.read(self.status, 4096)
+            if not more:
+                break
+
+            said += more
+            if said[-DEAD.size :].startswith(DEATH_MARK):
+                words = said[: -DEAD.size].decode(errors="replace")
+                return int(DEAD.unpack(said[-DEAD.size :])[1]), words
+
+        return None, said.decode(errors="replace")
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._direct:
+            _guardian.send(guardian.FORGET, self.pid)
+        _guardian.release()
+        os.close(self.status)
+
+
+def _readable(fd: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(max(seconds, 0) * 1000))
+
+
+def _fork(fds: tuple[int, int, int], status: int) -> int:
+    """Fork this process, and have a thread see to the end of the child."""
+    import warnings
+
+    from ..executors._pool import start_thread
+    from .worker import main as work
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # known, and said
+        pid = os.fork()
+    if pid == 0:
+        try:
+            work(*fds, status)
+        finally:
+            os._exit(1)
+    try:
+        os.setpgid(pid, pid)
+    except OSError:
+        pass  # it has done so itself
+    ours = os.dup(status)
+    start_thread(lambda: _see_to_the_end(pid, ours))
+    return pid
+
+
+def _see_to_the_end(pid: int, status: int) -> None:
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        guardian.kill_group(pid)
+        exitcode = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except ChildProcessError:
+        exitcode = 255  # somebody else has reaped it
+    guardian.say_dead(status, exitcode)
+
+
+class _Guardian:
+    """Keep the guardian of this process, if it needs one."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._control: socket.socket | None = None
+        self._process: Popen[bytes] | None = None
+        self._users = 0
+
+    def claim(self) -> None:
+        """Take note of one more process that it cares for."""
+        with self._lock:
+            self._users += 1
+
+    def release(self) -> None:
+        """Take note that there is one fewer."""
+        with self._lock:
+            self._users -= 1
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    def send(self, what: int, pid: int, fds: Sequence[int] = ()) -> None:
+        """Tell the guardian something, and start it for that if it has to be."""
+        message = MESSAGE.pack(what, pid)
+        wants_one = what in (guardian.FORK, guardian.SPAWN, guardian.WATCH)
+        with self._lock:
+            for _ in range(2):
+                if self._control is None:
+                    if not wants_one:
+                        return
+
+                    self._start()
+                    assert self._control is not None
+                try:
+                    socket.send_fds(self._control, [message], fds)
+                except OSError:
+                    self._forget()  # it has died, and its children with it
+                else:
+                    return
+
+    def _start(self) -> None:
+        import subprocess
+        from subprocess import DEVNULL, Popen
+
+        ours, control = socket.socketpair()
+        code = guardian.program("guardian", [control.fileno()])
+        flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+        command = [sys.executable, *flags, "-P", "-c", code]
+        with control:
+            self._process = Popen(
+                command, stdin=DEVNULL, pass_fds=[control.fileno()], cwd="/"
+            )
+        self._control = ours
+
+    def _forget(self) -> None:
+        process, self._process = self._process, None
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if process is not None:
+            # It ends by itself, with all that it has begun.
+            process.wait(DEATH_LIMIT)
+
+    def end(self, if_unused: bool = False) -> None:
+        """End the guardian, and with it all processes that are still alive."""
+        with self._lock:
+            if not (if_unused and self._users):
+                self._forget()
+
+    def after_fork(self) -> None:
+        """Have nothing to do with the guardian of the parent, in its forked child."""
+        control = self._control
+        self._lock = Lock()
+        self._users = 0
+        self._control = None
+        if self._process is not None:
+            self._process.returncode = 0  # not ours to wait for
+            self._process = None
+        if control is not None:
+            control.close()
+
+
+_guardian = _Guardian()
+os.register_at_fork(after_in_child=_guardian.after_fork)
+
+
+def end_guardian() -> None:
+    """End the guardian, and with it all processes that are still alive."""
+    _guardian.end()
+
+
+def end_guardian_if_unused() -> None:
+    """End the guardian if there is no process that it cares for."""
+    _guardian.end(if_unused=True)
+
+
+def guardian_pid() -> int | None:
+    """Return the number of the guardian, if there is one."""
+    return _guardian.pid

@@ -1,0 +1,412 @@
+"""One worker process as the thread sees it that owns it, and the idle ones.
+
+Several tasks may be on their way to a child. Which of them it has begun with is decided
+by tokens (see `worker`): what it has no token for yet can be taken back.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import select
+import signal
+import socket
+from collections import deque
+from threading import Lock
+from weakref import WeakSet
+
+from .._alarm import call_at
+from .._clock import clock
+from . import births, wire
+from .births import Birth
+from .worker import NUMBER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .wire import Frame
+
+#: Seconds after which an idle child is ended.
+IDLE_SECONDS = 30.0
+#: The most bytes of tasks that are sent behind others.
+_MOST_AHEAD = 1 << 15
+
+
+class Died(Exception):
+    """Say that a child has died.
+
+    Attributes:
+        exitcode: its exit code, or minus the signal that ended it, or None.
+        words: what it has said of it, such as the stack of a crash.
+    """
+
+    def __init__(self, exitcode: int | None, words: str) -> None:
+        super().__init__(exitcode)
+        self.exitcode = exitcode
+        self.words = words
+
+
+class Quiet(Exception):
+    """Say that nothing has come from a child for the time asked for."""
+
+
+class Child:
+    """Own one worker process; used by one thread at a time.
+
+    What other threads may call is `take_back` and `kill`.
+
+    Parameters:
+        method: how it begins, one of `births.METHODS`.
+
+    Attributes:
+        pid: its number, once it has begun.
+        sent_at: when tasks were last sent.
+        spent: whether it is not to be used again.
+        known: number by which it knows a function, by the pickle of that.
+        setup: what it was last told to be like.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_birth",
+        "_connection",
+        "_flight",
+        "_held",
+        "_interrupt",
+        "_lock",
+        "_number",
+        "_poll",
+        "_reader",
+        "_timeout",
+        "_tokens",
+        "idle_since",
+        "known",
+        "method",
+        "pid",
+        "sent_at",
+        "setup",
+        "spent",
+    )
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+        self.pid: int | None = None
+        self.spent = False
+        self.known: dict[bytes, int] = {}
+        self.setup: bytes | None = None
+        self.idle_since = self.sent_at = 0.0
+        self._birth: Birth | None = None
+        #: Tasks on their way and their numbers, oldest first.
+        self._flight: deque[tuple[int, int]] = deque()
+        #: Tasks to be sent: id, pickle, large buffers.
+        self._held: list[tuple[int, bytes, Sequence[memoryview]]] = []
+        self._number = 0
+        self._timeout: float | None = None
+        # Held for moments; whoever holds it takes no other lock of a run.
+        self._lock = Lock()
+
+    def __str__(self) -> str:
+        return f"process {self.pid}" if self.pid is not None else "process"
+
+    def begin(self) -> None:
+        """Begin the process, if it is not there yet.
+
+        Raises:
+            OSError: if it cannot be begun.
+        """
+        if self._birth is not None:
+            return
+
+        self._connection, theirs = socket.socketpair()
+        self._tokens, interrupts = os.pipe(), os.pipe()
+        self._interrupt = interrupts[1]
+        _all.add(self)
+        try:
+            for fd in (self._tokens[0], interrupts[0]):
+                os.set_blocking(fd, False)
+            fds = theirs.fileno(), self._tokens[0], interrupts[0]
+            self._birth = birth = Birth(self.method, fds)
+        except BaseException:
+            self._close_pipes()
+            raise
+        finally:
+            theirs.close()
+            os.close(interrupts[0])
+        self.pid = birth.pid
+        self._connection.setblocking(False)
+        self._poll = select.poll()
+        self._poll.register(self._connection, select.POLLIN)
+        self._poll.register(birth.status, select.POLLIN)
+        self._reader = wire.Reader(self._connection, self._wait)
+
+    # By its owner.
+
+    def tell(self, data: bytes) -> None:
+        """Send what it is to be like; it forgets all functions."""
+        self.known.clear()
+        self.setup = data
+        self._send(wire.pieces_of(wire.SETUP, 0, data))
+
+    def number_of(self, function: bytes) -> int:
+        """Return the number by which it knows a function, given as its pickle.
+
+        Raises:
+            Died: if the child has died.
+        """
+        number = self.known.get(function)
+        if number is None:
+            number = self.known[function] = len(self.known) + 1
+            self._send(wire.pieces_of(wire.FUNCTION, number, function))
+        return number
+
+    def hold(self, task: int, data: bytes, buffers: Sequence[memoryview]) -> None:
+        """Take note of a task that is to be sent.
+
+        Parameters:
+            task: its id.
+            data: what it takes: the number of its function and the arguments.
+            buffers: the large parts of that.
+        """
+        with self._lock:
+            self._held.append((task, data, buffers))
+
+    @property
+    def in_hand(self) -> int:
+        """Return how many tasks it has, sent or still to be sent."""
+        return len(self._flight) + len(self._held)
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many tasks were sent to it that it has not answered."""
+        return len(self._flight)
+
+    def send(self) -> None:
+        """Send the tasks that are held, but none too large behind another one.
+
+        A child that cannot send its answer since we do not read it does not read what
+        we send either. What is on its way must therefore fit into the socket.
+
+        Raises:
+            Died: if the child has died.
+        """
+        pieces: list[bytes | memoryview] = []
+        with self._lock:
+            tokens = b""
+            size = 0
+            while self._held:
+                task, data, buffers = self._held[0]
+                size += len(data) if not buffers else _MOST_AHEAD + 1
+                if size > _MOST_AHEAD and self._flight:
+                    break
+
+                del self._held[0]
+                self._number += 1
+                self._flight.append((task, self._number))
+                tokens += NUMBER.pack(self._number)
+                pieces += wire.pieces_of(wire.TASK, self._number, data, buffers)
+            if tokens:
+                os.write(self._tokens[1], tokens)
+        if pieces:
+            self.sent_at = clock()
+            self._send([b"".join(pieces)] if size <= _MOST_AHEAD else pieces)
+
+    def read(self, timeout: float | None = None) -> Frame:
+        """Return the next frame that it sends.
+
+        Raises:
+            Quiet: if none has begun to come for `timeout` seconds.
+            Died: if the child has died.
+        """
+        self._timeout = timeout
+        try:
+            return self._reader.read()
+        except (EOFError, ConnectionError):
+            raise self._death() from None
+
+    def landed(self) -> tuple[int, int]:
+        """Return the task that an answer is for, and the next one it is at, or -1."""
+        with self._lock:
+            task, _ = self._flight.popleft()
+            return task, self._flight[0][0] if self._flight else -1
+
+    def _send(self, pieces: Sequence[bytes | memoryview]) -> None:
+        try:
+            wire.send(self._connection, pieces, self._wait_to_send)
+        except ConnectionError:
+            raise self._death() from None
+
+    def _wait(self, has_begun: bool) -> None:
+        assert self._birth is not None
+        timeout = None if has_begun else self._timeout
+        ready = self._poll.poll(None if timeout is None else timeout * 1000)
+        if not ready:
+            raise Quiet
+
+        # What it has sent before it died is read first.
+        if all(fd == self._birth.status for fd, _ in ready):
+            raise self._death()
+
+    def _wait_to_send(self) -> None:
+        assert self._birth is not None
+        poll = select.poll()
+        poll.register(self._connection, select.POLLOUT)
+        poll.register(self._birth.status, select.POLLIN)
+        if any(fd == self._birth.status for fd, _ in poll.poll()):
+            raise self._death()
+
+    def _death(self) -> Died:
+        assert self._birth is not None
+        self.spent = True
+        # If it has but closed the connection it is of no use any more.
+        self._birth.kill()
+        return Died(*self._birth.wait())
+
+    # By others too.
+
+    def take_back(self) -> list[int]:
+        """Return the tasks that it has not begun with, and does not any more."""
+        with self._lock:
+            held = [task for task, _, _ in self._held]
+            self._held.clear()
+            if self._birth is None:
+                return held
+
+            try:
+                tokens = os.read(self._tokens[0], 1 << 16)
+            except BlockingIOError:
+                return held
+
+            numbers = {number for (number,) in NUMBER.iter_unpack(tokens)}
+            taken = [task for task, number in self._flight if number in numbers]
+            self._flight = deque(
+                entry for entry in self._flight if entry[1] not in numbers
+            )
+            return taken + held
+
+    def begun(self) -> Iterable[int]:
+        """Return the tasks that have been sent and were not taken back."""
+        return [task for task, _ in self._flight]
+
+    def interrupt(self, task: int) -> None:
+        """Tell it to end a task that it is at."""
+        with self._lock:
+            for known, number in self._flight:
+                if known == task and self._birth is not None:
+                    self.spent = True  # what the task has started is ended with it
+                    os.write(self._interrupt, NUMBER.pack(number))
+                    self._birth.terminate()
+
+    def kill(self) -> None:
+        """End it by force, and what its task has started."""
+        self.spent = True
+        if self._birth is not None:
+            self._birth.kill()
+
+    def close(self) -> None:
+        """End it, if it has begun."""
+        self.spent = True
+        birth, self._birth = self._birth, None
+        if birth is None:
+            return
+
+        birth.kill()
+        birth.close()
+        self._close_pipes()
+
+    def _close_pipes(self) -> None:
+        self._connection.close()
+        for fd in (*self._tokens, self._interrupt):
+            os.close(fd)
+        _all.discard(self)
+
+    def forget(self) -> None:
+        """Have nothing to do with it, in a forked child of its owner."""
+        if self._birth is not None:
+            os.close(self._birth.status)
+            self._birth = None
+            self._close_pipes()
+
+
+# Children that nobody uses.
+
+_all: WeakSet[Child] = WeakSet()
+_idle: dict[str, list[Child]] = {method: [] for method in births.METHODS}
+_idle_lock = Lock()
+
+
+def hire(method: str) -> Child:
+    """Return an idle child, or one that has not begun yet."""
+    with _idle_lock:
+        idle = _idle[method]
+        return idle.pop() if idle else Child(method)
+
+
+def dismiss(child: Child) -> None:
+    """Keep a child for the next one who wants one, or end it if it is of no use."""
+    if child.spent or child.pid is None:
+        child.close()
+        return
+
+    child.idle_since = now = clock()
+    with _idle_lock:
+        _idle[child.method].append(child)
+    call_at(now + IDLE_SECONDS, _end_old)
+
+
+def end_idle(method: str) -> None:
+    """End the idle children of a kind."""
+    with _idle_lock:
+        ended, _idle[method] = _idle[method], []
+    for child in ended:
+        child.close()
+
+
+def idle_pids() -> set[int]:
+    """Return the numbers of the idle children."""
+    with _idle_lock:
+        return {child.pid or 0 for idle in _idle.values() for child in idle}
+
+
+def _end_old() -> None:
+    """End the children that have been idle for long, and the guardian with the last."""
+    limit = clock() - IDLE_SECONDS
+    for method, idle in _idle.items():
+        with _idle_lock:
+            old = [child for child in idle if child.idle_since <= limit]
+            _idle[method] = [child for child in idle if child.idle_since > limit]
+        for child in old:
+            child.close()
+    births.end_guardian_if_unused()
+
+
+@atexit.register
+def _end_all() -> None:
+    for method in births.METHODS:
+        end_idle(method)
+    births.end_guardian()
+
+
+def _forget_all() -> None:
+    for idle in _idle.values():
+        idle.clear()
+    for child in list(_all):
+        child.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
+
+
+def ended_by(exitcode: int | None) -> tuple[int | None, int | None, str]:
+    """Return exit code, signal and text of how a process has ended."""
+    if exitcode is None:
+        return None, None, "for a reason that is not known"
+
+    if exitcode >= 0:
+        return exitcode, None, f"with exit code {exitcode}"
+
+    try:
+        name = signal.Signals(-exitcode).name
+    except ValueError:
+        name = "unknown"
+    return None, -exitcode, f"by signal {-exitcode} ({name})"

@@ -1,0 +1,344 @@
+"""What crosses between processes: functions, arguments, results, errors."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+from types import FunctionType
+
+from . import Unpicklable
+from .entry import main_place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any, TypeAlias
+
+    #: A pickle and the large buffers that are not in it.
+    Dumped: TypeAlias = tuple[bytes, list[memoryview]]
+
+PROTOCOL = 5
+#: Bytes from which on data travels beside the pickle, without being copied into it.
+LARGE = 1 << 16
+#: How deep, and at how many places, what cannot be pickled is looked for.
+_DEEPEST, _MOST_LOOKED_AT = 50, 2000
+
+
+# Values.
+
+
+def dump(value: Any) -> Dumped:
+    """Return a value as a pickle and large buffers, or raise what stands against it."""
+    buffers: list[memoryview] = []
+
+    def is_small(buffer: pickle.PickleBuffer) -> bool:
+        raw = buffer.raw()
+        if raw.nbytes < LARGE:
+            return True
+
+        buffers.append(raw)
+        return False
+
+    if type(value) is tuple:
+        if any(_is_bulk(item) for item in value):
+            value = tuple(Bulk(item) if _is_bulk(item) else item for item in value)
+    elif _is_bulk(value):
+        value = Bulk(value)
+    try:
+        return pickle.dumps(value, PROTOCOL, buffer_callback=is_small), buffers
+    except Exception as error:
+        first = error
+    # Slower, but it finds the functions of tasks, and pickles others by value.
+    buffers.clear()
+    try:
+        return _dump_with_functions(value, is_small), buffers
+    except Exception:
+        raise first from None
+
+
+def load(data: bytes | bytearray, buffers: Sequence[bytearray] = ()) -> Any:
+    """Return the value of a pickle."""
+    return pickle.loads(data, buffers=buffers)
+
+
+class Bulk:
+    """Carry bytes beside a pickle instead of in it."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: bytes | bytearray) -> None:
+        self._data = data
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        return type(self._data), (pickle.PickleBuffer(self._data),)
+
+
+def _is_bulk(value: object) -> bool:
+    kind = value.__class__
+    return (kind is bytes or kind is bytearray) and len(value) >= LARGE  # type: ignore[arg-type]
+
+
+# Functions.
+
+
+def dump_function(function: Callable[..., Any]) -> bytes:
+    """Return a callable as a pickle: by reference, or by value with cloudpickle.
+
+    Raises:
+        Unpicklable: if it is neither found by its name nor can be pickled by value.
+    """
+    try:
+        return _dump_with_functions(function)
+    except Exception as error:
+        text = str(error) or type(error).__name__
+        raise Unpicklable("function", text, culprit(function, "function")) from error
+
+
+def _dump_with_functions(
+    value: Any, is_small: Callable[[pickle.PickleBuffer], object] | None = None
+) -> bytes:
+    file = io.BytesIO()
+    try:
+        _ByReference(file, PROTOCOL, buffer_callback=is_small).dump(value)
+    except Exception as error:
+        file = io.BytesIO()
+        pickler = _by_value()
+        if pickler is None:
+            if isinstance(error, _NotFound):
+                error.args = (f"{error}; {HOW_BY_VALUE}",)
+            raise
+
+        pickler(file, PROTOCOL, buffer_callback=is_small).dump(value)
+    return file.getvalue()
+
+
+HOW_BY_VALUE = "`pip install 'syncra[processes]'` lets such functions travel by value"
+
+
+class _NotFound(pickle.PicklingError):
+    """Report a function that other processes cannot find."""
+
+
+class _ByReference(pickle.Pickler):
+    """Pickle functions by reference, those of tasks and other decorated ones too."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if type(value) is FunctionType:
+            return _reference(value)
+
+        return NotImplemented
+
+
+def _by_value() -> Any:
+    """Return a pickler for functions that are not found, or None without the extra."""
+    try:
+        import cloudpickle  # type: ignore[import-untyped]
+    except ImportError:
+        return None
+
+    class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
+        def reducer_override(self, value: Any) -> Any:
+            if type(value) is FunctionType:
+                try:
+                    found = _reference(value)
+                except _NotFound:
+                    return super().reducer_override(value)
+
+                if found is not NotImplemented:
+                    return found
+
+            return super().reducer_override(value)
+
+    return ByValue
+
+
+def _reference(function: FunctionType) -> Any:
+    """Return how another process finds a function; NotImplemented if by its name."""
+    module, path = function.__module__, function.__qualname__
+    if module == "__main__" and main_place() is None:
+        raise _NotFound(
+            f"function {path!r} is defined in `__main__`, which here is no file that "
+            f"another process could import"
+        )
+
+    found: Any = sys.modules.get(module)
+    try:
+        for part in path.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        raise _NotFound(f"function {path!r} is not found in {module!r}") from None
+
+    if found is function:
+        return NotImplemented
+
+    # A decorator has put something around it: a task, or a wrapper of another kind.
+    depth = 0
+    while found is not function:
+        found = getattr(found, "__wrapped__", None)
+        depth += 1
+        if found is None or depth > 100:
+            raise _NotFound(f"function {path!r} of {module!r} is another one by now")
+
+    return unwrapped, (module, path, depth)
+
+
+def unwrapped(module: str, path: str, depth: int) -> Any:
+    """Return the function that is so many wrappers deep under a name of a module."""
+    from importlib import import_module
+
+    found: Any = import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    for _ in range(depth):
+        found = found.__wrapped__
+    return found
+
+
+# Errors.
+
+
+def dump_error(error: BaseException) -> bytes:
+    """Return an exception as a pickle that can always be loaded."""
+    from traceback import format_exception
+
+    name = f"{type(error).__module__}.{type(error).__qualname__}"
+    name = name.removeprefix("builtins.")
+    try:
+        text = str(error)
+    except Exception:
+        text = "<no text: its __str__ raises>"
+    try:
+        shown = "".join(format_exception(type(error), error, _of_task(error)))
+    except Exception:
+        shown = f"{name}: {text}\n"
+    data = None
+    try:
+        data = pickle.dumps(error, PROTOCOL)
+        if type(load(data)) is not type(error):
+            data = None
+    except Exception:
+        try:
+            data = _dump_with_functions(error)
+            load(data)
+        except Exception:
+            data = None
+    return pickle.dumps((data, name, text, shown), PROTOCOL)
+
+
+def load_error(
+    packed: bytes | bytearray, stand_in: Callable[[str, str, str], BaseException]
+) -> BaseException:
+    """Return an exception of another process, its traceback there as its cause.
+
+    Parameters:
+        packed: what `dump_error` returned.
+        stand_in: makes what takes its place if it cannot be loaded, from the name of
+            its class, its text and its traceback.
+    """
+    data, name, text, shown = load(packed)
+    error: Any = None
+    if data is not None:
+        try:
+            error = load(data)
+        except BaseException:  # whatever its `__init__` does
+            pass
+    if not isinstance(error, BaseException):
+        return stand_in(name, text, shown)
+
+    error.__cause__ = RemoteTraceback(shown)
+    return error
+
+
+class RemoteTraceback(Exception):
+    """Show the traceback that an exception had in the process it comes from."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text}"""'
+
+
+_PACKAGE = __file__[: -len("_processes/pickles.py")]
+
+
+def _of_task(error: BaseException) -> Any:
+    """Return the traceback of an error from the first frame that is not Syncra's."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        if not traceback.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+            return traceback
+
+        traceback = traceback.tb_next
+    return error.__traceback__
+
+
+# Who is to blame.
+
+
+def culprit(value: Any, name: str) -> str:
+    """Return where in a value the thing is that cannot be pickled.
+
+    Parameters:
+        value: what cannot be pickled.
+        name: what it is called.
+
+    Returns:
+        A path such as "rows[3].lock".
+    """
+    path = name
+    seen = {id(value)}
+    for _ in range(_DEEPEST):
+        for label, part in _parts(value):
+            if id(part) in seen or len(seen) > _MOST_LOOKED_AT:
+                continue
+
+            seen.add(id(part))
+            if not _can_be_pickled(part):
+                value, path = part, path + label
+                break
+        else:
+            break
+    return path
+
+
+def _can_be_pickled(value: Any) -> bool:
+    if isinstance(value, (str, bytes, int, float, type(None))):
+        return True
+
+    try:
+        _dump_with_functions(value)
+    except BaseException:
+        return False
+
+    return True
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what a value is made of, each with how it is reached."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield f"[{key!r}]", item
+        yield from (("'s key", key) for key in value)
+    elif isinstance(value, (list, tuple)):
+        yield from ((f"[{index}]", item) for index, item in enumerate(value))
+    elif isinstance(value, (set, frozenset)):
+        yield from (("'s item", item) for item in value)
+    elif type(value) is FunctionType:
+        cells = value.__closure__ or ()
+        for label, cell in zip(value.__code__.co_freevars, cells, strict=True):
+            yield f"'s variable {label!r}", cell.cell_contents
+    else:
+        for label in ("func", "__self__"):  # of a partial, of a method
+            if (part := getattr(value, label, None)) is not None:
+                yield f".{label}", part
+        state = getattr(value, "__dict__", None)
+        if isinstance(state, dict):
+            yield from ((f".{label}", item) for label, item in state.items())
+        for kind in type(value).__mro__:
+            slots = getattr(kind, "__slots__", ())
+            for label in (slots,) if isinstance(slots, str) else slots:
+                if hasattr(value, label):
+                    yield f".{label}", getattr(value, label)

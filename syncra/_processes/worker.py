@@ -1,0 +1,237 @@
+"""What a worker process does: it runs one task after another and sends what they give.
+
+Frames may be sent to it ahead of time. Before it begins with one it takes a token from
+a pipe; whoever takes a token first, the worker or the run, decides whether the task
+runs here. So a run can always take back what has not begun.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from contextvars import Context
+from struct import Struct
+from threading import Lock
+from types import CoroutineType
+
+from . import pickles, wire
+from .entry import LazyMain
+from .keeper import Keeper
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+#: A token, and what is told to end: the number of a task.
+NUMBER = Struct("<I")
+
+
+def main(connection: int, tokens: int, interrupts: int, status: int) -> None:
+    """Serve until the other end of the connection is closed, and end the process.
+
+    Parameters:
+        connection: descriptor of the socket that frames pass over.
+        tokens: of the pipe that tokens come from; not blocking.
+        interrupts: of the pipe that says which task is to end; not blocking.
+        status: of the pipe that says why the process died.
+    """
+    code = 1
+    try:
+        _prepare(status)
+        Worker(socket.socket(fileno=connection), tokens, interrupts).serve()
+        code = 0
+    except SystemExit:
+        pass
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        # Threads that tasks have left must not keep the process.
+        _flush()
+        os._exit(code)
+
+
+def _prepare(status: int) -> None:
+    """Make the process one of its own, that ends with the one it comes from."""
+    import faulthandler
+
+    parent = os.getppid()
+    try:
+        os.setpgid(0, 0)
+    except OSError:
+        pass  # it leads its group already
+    if sys.platform == "linux":
+        _die_with_parent()
+        if os.getppid() != parent:
+            os._exit(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.enable(file=status)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+
+
+def _die_with_parent() -> None:
+    import ctypes
+
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL, 0, 0, 0)
+
+
+class Worker:
+    """Run what is asked for over one connection.
+
+    Attributes:
+        current: number of the task whose code is being run, 0 if none is.
+    """
+
+    def __init__(self, connection: socket.socket, tokens: int, interrupts: int) -> None:
+        self._connection = connection
+        self._reader = wire.Reader(connection)
+        self._sending = Lock()
+        self._tokens = tokens
+        self._interrupts = interrupts
+        self._token = 0  # of a task that is still to come
+        #: Functions by number, as pickles until they are called.
+        self._functions: dict[int, Any] = {}
+        self._context = Context()
+        self._keeper = Keeper(self._terminate)
+        self.current = 0
+
+    def serve(self) -> None:
+        """Serve until the connection ends."""
+        self._keeper.keep()
+        while True:
+            try:
+                kind, number, data, buffers = self._reader.read()
+            except (EOFError, ConnectionError):
+                return
+
+            if kind == wire.SETUP:
+                self._set_up(pickles.load(data))
+            elif kind == wire.FUNCTION:
+                self._functions[number] = bytes(data)
+            elif self._may_begin(number):
+                self._run(number, data, buffers)
+            del data, buffers  # an idle worker holds nothing of a task
+
+    def _set_up(self, given: dict[str, Any]) -> None:
+        """Become like the process that the tasks come from."""
+        self._functions.clear()
+        self._keeper.become(given)
+        if not isinstance(sys.modules.get("__main__"), LazyMain):
+            if "__mp_main__" not in sys.modules and given["main"] != "here":
+                sys.modules["__main__"] = LazyMain(given["main"])
+        self._context = Context()
+        if given["levels"] is not None:
+            from .logs import forward
+
+            forward(self._send_record, given["levels"])
+        for place, packed in given["variables"]:
+            variable = pickles.unwrapped(place[0], place[1], 0)
+            self._context.run(variable.set, pickles.load(packed))
+
+    def _may_begin(self, number: int) -> bool:
+        """Return whether a task is still to be run here."""
+        while self._token < number:
+            try:
+                self._token = NUMBER.unpack(os.read(self._tokens, NUMBER.size))[0]
+            except BlockingIOError:
+                return False
+        return self._token == number
+
+    def _run(
+        self, number: int, data: bytes | bytearray, buffers: Sequence[bytearray]
+    ) -> None:
+        """Run a task and send what came of it."""
+        stage = "argument"
+        try:
+            place, *arguments = pickles.load(data, buffers)
+            del data, buffers
+            function = self._functions[place]
+            if function.__class__ is bytes:
+                stage = "function"
+                function = self._functions[place] = pickles.load(function)
+        except BaseException as error:
+            self._broken(number, stage, error, "")
+            return
+
+        context = self._context.copy()
+        self.current = number
+        try:
+            result = context.run(function, *arguments)
+            if result.__class__ is CoroutineType:
+                result = context.run(_run_coroutine, result)
+        except BaseException as error:
+            self.current = 0
+            self._keeper.restore()
+            self._send(wire.ERROR, number, pickles.dump_error(error))
+            return
+
+        self.current = 0
+        del arguments, function, context
+        self._keeper.restore()
+        try:
+            dumped, large = pickles.dump(result)
+        except BaseException as error:
+            path = pickles.culprit(result, "result")
+            self._broken(number, "result", error, path)
+            return
+
+        self._send(wire.RESULT, number, dumped, large)
+
+    def _broken(self, number: int, stage: str, error: BaseException, path: str) -> None:
+        """Send what could not be pickled or unpickled, and why."""
+        self._keeper.restore()
+        told = stage, path, pickles.dump_error(error)
+        self._send(wire.BROKEN, number, pickles.dump(told)[0])
+
+    def _send(
+        self,
+        kind: int,
+        number: int,
+        data: bytes,
+        buffers: Sequence[memoryview] = (),
+    ) -> None:
+        with self._sending:
+            wire.send(self._connection, wire.pieces_of(kind, number, data, buffers))
+
+    def _send_record(self, record: bytes) -> None:
+        """Send a log record, of whatever thread."""
+        self._send(wire.LOG, self.current, record)
+
+    def _terminate(self, number: int, frame: object) -> None:
+        """Handle SIGTERM: the run means the present task, anybody else this process."""
+        try:
+            told = os.read(self._interrupts, 1024)
+        except BlockingIOError:
+            _flush()
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+
+        if (self.current,) not in NUMBER.iter_unpack(told):
+            return
+
+        from ..errors import TaskCancelled
+
+        self.current = 0  # once
+        loops = sys.modules.get("syncra.executors._private_loop")
+        if loops is None or not loops.cancel_here():
+            raise TaskCancelled("the task was told to end", "")
+
+
+def _run_coroutine(coroutine: Any) -> Any:
+    from ..executors._private_loop import run_here
+
+    return run_here(coroutine)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass  # closed, or its reader is gone
