@@ -25,6 +25,9 @@ def keep_until_finished(session: Session) -> None:
 
 @atexit.register
 def _end_all() -> None:
+    if not _going_on:
+        return  # most programs end without having imported `logging`
+
     from logging import getLogger
     from threading import Lock
 

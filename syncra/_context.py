@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ._core.states import SUCCEEDED
+from .errors import RemoteTaskError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,8 +106,72 @@ class Context:
         """Return whether the run is to stop, so that a long task can end early."""
         return self._run.is_to_stop(self._id)
 
+    def __reduce__(self) -> Any:
+        from ._processes.pickles import dump_error
+
+        errors = {name: dump_error(error) for name, error in self.errors.items()}
+        known = self.run_id, self.graph, self.task, self.attempt, dict(self.results)
+        return ContextElsewhere, (*known, errors)
+
     def __repr__(self) -> str:
         return (
             f"<Context of task {self.task!r} of graph {self.graph!r}, "
             f"attempt {self.attempt}>"
         )
+
+
+class ContextElsewhere(Context):
+    """Tell a task in another process what was known when it was sent there."""
+
+    __slots__ = ("_errors", "_results", "_run_id")
+
+    def __init__(
+        self,
+        run_id: str,
+        graph: str,
+        task: str,
+        attempt: int,
+        results: dict[str, Any],
+        errors: dict[str, bytes],
+    ) -> None:
+        self._run_id = run_id
+        self.graph = graph
+        self.task = task
+        self.attempt = attempt
+        self._results = results
+        self._errors = errors
+
+    @property
+    def run_id(self) -> str:
+        return self._run_id
+
+    @property
+    def results(self) -> Mapping[str, Any]:
+        return MappingProxyType(self._results)
+
+    @property
+    def errors(self) -> Mapping[str, BaseException]:
+        from ._processes.pickles import load_error
+
+        def stand_in(type_name: str, text: str, traceback: str) -> BaseException:
+            return RemoteTaskError(
+                f"{type_name}: {text}", self.task, type_name, text, traceback
+            )
+
+        return {
+            name: load_error(error, stand_in) for name, error in self._errors.items()
+        }
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        raise RuntimeError(
+            f"task {self.task!r} runs in another process, where nothing can be shared; "
+            f"return a value instead"
+        )
+
+    def cancelled(self) -> bool:
+        return False  # it is told by an exception, `TaskCancelled`
+
+    def __reduce__(self) -> Any:
+        known = self._run_id, self.graph, self.task, self.attempt, self._results
+        return ContextElsewhere, (*known, self._errors)

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import sys
 from contextvars import copy_context
-from os import urandom
 from threading import Lock
 from time import sleep, time
 
 from ._clock import clock
 from ._core.machine import NOTHING, Machine
 from ._core.states import READY, RUNNING
+from ._facts import Facts
 from ._journal import Journal
 from ._outcome import FAIL, INTERRUPT, RETRY, SKIP, Outcome, outcome_of, timed_out
 from ._parts import Parts
@@ -35,14 +35,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._compile import Compiled
-    from ._context import Context as RunContext
     from ._options import Settings
     from .executors._base import Lane, Worker
 
 _free_threaded = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
-class Engine:
+class Engine(Facts):
     """Run a compiled graph once.
 
     Parameters:
@@ -82,9 +81,8 @@ class Engine:
             values[slot] = inputs[name]
         self.context = copy_context() if context is None else context.copy()
         self.journal = journal = Journal(
-            compiled, machine.states, values, path.lanes, path.names
+            compiled, machine.states, values, path.lanes, path.names, path.warnings
         )
-        journal.warnings.update(path.warnings)
         self.started = journal.started
         self.finished = journal.finished
         self.workers = journal.workers
@@ -215,53 +213,6 @@ class Engine:
         """Warn that a coroutine does not let its event loop go on."""
         if task >= 0:
             self.journal.warn_of_stall(task, seconds)
-
-    # What is asked about a run.
-
-    def context_of(self, task: int) -> RunContext:
-        """Return the `Context` that a task receives."""
-        from ._context import Context as RunContext
-
-        return RunContext(self, task, self.attempt_of(task))
-
-    def attempt_of(self, task: int) -> int:
-        """Return the number of the present attempt at a task."""
-        return 1 + len(self.journal.attempts.get(task, ()))
-
-    def name_of(self, task: int) -> str:
-        """Return the name of a task."""
-        return self.compiled.names[task]
-
-    def is_limited(self, task: int) -> bool:
-        """Return whether an attempt at a task may only take so long."""
-        return task in self.compiled.limits
-
-    def is_to_stop(self, task: int) -> bool:
-        """Return whether a running task had better end now."""
-        machine = self.machine
-        return machine.halted or (machine.stopped and not machine.outlives_stop(task))
-
-    def goes_on(self, task: int, worker: Worker, started: float) -> bool:
-        """Return whether an attempt is still what its worker is at, given up or not."""
-        with self.lock:
-            now = self.machine.states[task], self.workers[task], self.started[task]
-            supervisor = self.supervisor
-            is_lost = supervisor is not None and supervisor.is_lost(worker, task)
-            return is_lost or now == (RUNNING, worker, started)
-
-    def was_asked_to_end(self, task: int) -> bool:
-        """Return whether a running task has been interrupted."""
-        return self.supervisor is not None and self.supervisor.was_asked_to_end(task)
-
-    def has_expired(self, task: int) -> bool:
-        """Return whether the time of a running task is up."""
-        return self.supervisor is not None and self.supervisor.has_expired(task)
-
-    def identify(self) -> str:
-        """Return the id of the run, made when it is first asked for."""
-        if not self.run_id:
-            self.run_id = urandom(8).hex()
-        return self.run_id
 
     # What the driver of the run calls.
 

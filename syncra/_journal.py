@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
     from typing import Any
 
@@ -84,6 +84,7 @@ class Journal:
         values: Values,
         lanes: Sequence[int],
         executors: Sequence[str],
+        warnings: Mapping[int, str],
     ) -> None:
         size = len(states)
         self.compiled = compiled
@@ -95,7 +96,7 @@ class Journal:
         self.attempts: dict[int, list[PastAttempt]] = {}
         self.abandoned: dict[int, list[Worker]] = {}
         self.reasons: dict[int, str] = {}
-        self.warnings: dict[int, str] = {}
+        self.warnings = dict(warnings)
         self.cleanup_errors: dict[int, BaseException] = {}
         self.cancelled = False
         self.errors: dict[int, BaseException] = {}

@@ -10,7 +10,7 @@ import os
 import select
 import socket
 import sys
-from threading import Lock
+from threading import Lock, Thread
 
 from .._clock import clock
 from . import guardian
@@ -127,7 +127,6 @@ def _fork(fds: tuple[int, int, int], status: int) -> int:
     """Fork this process, and have a thread see to the end of the child."""
     import warnings
 
-    from ..executors._pool import start_thread
     from .worker import main as work
 
     with warnings.catch_warnings():
@@ -143,7 +142,8 @@ def _fork(fds: tuple[int, int, int], status: int) -> int:
     except OSError:
         pass  # it has done so itself
     ours = os.dup(status)
-    start_thread(lambda: _see_to_the_end(pid, ours))
+    name = f"syncra-reaper-{pid}"
+    Thread(target=_see_to_the_end, args=(pid, ours), name=name, daemon=True).start()
     return pid
 
 

@@ -331,14 +331,18 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         for label, cell in zip(value.__code__.co_freevars, cells, strict=True):
             yield f"'s variable {label!r}", cell.cell_contents
     else:
-        for label in ("func", "__self__"):  # of a partial, of a method
-            if (part := getattr(value, label, None)) is not None:
-                yield f".{label}", part
-        state = getattr(value, "__dict__", None)
-        if isinstance(state, dict):
-            yield from ((f".{label}", item) for label, item in state.items())
-        for kind in type(value).__mro__:
-            slots = getattr(kind, "__slots__", ())
-            for label in (slots,) if isinstance(slots, str) else slots:
-                if hasattr(value, label):
-                    yield f".{label}", getattr(value, label)
+        yield from _attributes(value)
+
+
+def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
+    labels = ["func", "args", "keywords", "__self__"]  # of a partial, of a method
+    state = getattr(value, "__dict__", None)
+    if isinstance(state, dict):
+        labels += state
+    for kind in type(value).__mro__:
+        slots = getattr(kind, "__slots__", ())
+        labels += (slots,) if isinstance(slots, str) else slots
+    for label in labels:
+        part = getattr(value, label, None)
+        if part is not None:
+            yield f".{label}", part

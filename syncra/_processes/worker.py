@@ -97,6 +97,7 @@ class Worker:
         #: Functions by number, as pickles until they are called.
         self._functions: dict[int, Any] = {}
         self._context = Context()
+        self._coroutines = Coroutines()
         self._keeper = Keeper(self._terminate)
         self.current = 0
 
@@ -163,7 +164,7 @@ class Worker:
         try:
             result = context.run(function, *arguments)
             if result.__class__ is CoroutineType:
-                result = context.run(_run_coroutine, result)
+                result = self._coroutines.run(result, context)
         except BaseException as error:
             self.current = 0
             self._keeper.restore()
@@ -218,15 +219,42 @@ class Worker:
         from ..errors import TaskCancelled
 
         self.current = 0  # once
-        loops = sys.modules.get("syncra.executors._private_loop")
-        if loops is None or not loops.cancel_here():
+        if not self._coroutines.cancel():
             raise TaskCancelled("the task was told to end", "")
 
 
-def _run_coroutine(coroutine: Any) -> Any:
-    from ..executors._private_loop import run_here
+class Coroutines:
+    """Run coroutines, one after another, on an event loop that is kept."""
 
-    return run_here(coroutine)
+    def __init__(self) -> None:
+        self._runner: Any = None
+        self._running: Any = None
+
+    def run(self, coroutine: Any, context: Context) -> Any:
+        """Run one to its end, in the context of its task."""
+        import asyncio
+
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        return self._runner.run(self._known(coroutine), context=context)
+
+    async def _known(self, coroutine: Any) -> Any:
+        import asyncio
+
+        self._running = asyncio.current_task()
+        try:
+            return await coroutine
+        finally:
+            self._running = None
+
+    def cancel(self) -> bool:
+        """Cancel the one that is running, from a signal handler, if there is one."""
+        running = self._running
+        if running is None:
+            return False
+
+        running.get_loop().call_soon_threadsafe(running.cancel)
+        return True
 
 
 def _flush() -> None:

@@ -86,11 +86,6 @@ def interrupt(thread: str, work: Work, number: int) -> bool:
     return True
 
 
-def cancel_here() -> bool:
-    """Cancel the coroutine that this thread runs, if it does; for a signal handler."""
-    return _cancel(current_thread().name)
-
-
 def _cancel(thread: str) -> bool:
     found = _running.get(thread)
     if found is None:

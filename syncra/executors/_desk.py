@@ -1,0 +1,312 @@
+"""A thread that serves a lane of processes, with one child that it owns."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from .._clock import clock
+from .._names import text_of
+from .._processes import child as children
+from .._processes import pickles, wire
+from .._processes.child import Died, Quiet, ended_by
+from ..errors import (
+    RemoteTaskError,
+    SerializationError,
+    TaskCancelled,
+    WorkerCrashed,
+)
+from ._base import Lane
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ._base import Work
+    from .processes import ProcessLane
+
+#: Seconds without an answer after which waiting tasks are taken back from a child.
+STALLED = 0.005
+#: How often in a row a child may die that has begun nothing.
+SILENT_DEATHS = 3
+NOTHING = -1
+
+
+class Desk(Lane):
+    """Serve a lane with one child, in a thread of its own.
+
+    To the run it is the lane, but for one thing: who has more in hand has not left when
+    nothing else is ready.
+    """
+
+    __slots__ = (
+        "_answered_at",
+        "_child",
+        "_given_up",
+        "_has_left",
+        "_is_set_up",
+        "_lane",
+        "_run",
+        "_silent",
+        "_was_told",
+    )
+
+    def __init__(self, run: Work, lane: ProcessLane) -> None:
+        self.index = lane.index
+        self._run = run
+        self._lane = lane
+        self._child = lane.hire_child()
+        self._is_set_up = False
+        self._answered_at = 0.0
+        self._was_told = False  # that nothing is ready
+        self._has_left = False
+        self._given_up = False
+        self._silent = 0  # deaths of children that had begun nothing
+
+    # What the engine uses of a lane.
+
+    @property
+    def vacant(self) -> bool:  # type: ignore[override]
+        """Return whether the lane is."""
+        return self._lane.vacant
+
+    def hire(self) -> None:
+        self._lane.hire()
+
+    def left(self) -> None:
+        self._was_told = True
+        if not self._child.in_hand:
+            self._has_left = True
+            self._lane.left()
+
+    # The thread.
+
+    def serve(self) -> None:
+        """Serve until the lane has nothing ready."""
+        try:
+            while not (self._has_left or self._given_up):
+                if self._child.in_hand:
+                    self._accept(self._turn())
+                else:
+                    if self._child.spent:
+                        self._replace_child()
+                    self._accept(self._run.enter(self, self._child))
+            if self._given_up:
+                self._child.kill()
+                self._run.put_back(self._child.take_back())
+        finally:
+            children.dismiss(self._child)
+
+    def _turn(self) -> int:
+        """Send what is to be sent, and take what comes; return what to do next."""
+        try:
+            self._take_more()
+            self._child.send()
+            return self._receive()
+        except Died as death:
+            return self._died(death)
+
+    def _take_more(self) -> None:
+        """Take more tasks, as long as plenty are ready and they are small."""
+        run, child = self._run, self._child
+        ready = run.queues[self.index]
+        while ready and child.in_hand < self._lane.ahead(len(ready)):
+            before = child.in_hand
+            self._accept(run.enter(self, child))
+            if child.in_hand <= before:
+                return
+
+    def _accept(self, task: int) -> None:
+        """Get a task that was taken ready to be sent."""
+        run = self._run
+        while task >= 0:
+            child = self._child
+            if child.in_hand and (child.spent or run.is_limited(task)):
+                # Who waits behind another one must not lose its time.
+                run.put_back((task,))
+                return
+
+            try:
+                self._set_up()
+                data, buffers = self._packed(task)
+            except Died as death:
+                run.put_back((task,))
+                task = self._died(death)
+            except OSError as error:
+                task = self._cannot_begin(task, error)
+            except BaseException as error:
+                task = self._failed(task, error)
+            else:
+                child.hold(task, data, buffers)
+                if run.was_asked_to_end(task):
+                    run.put_back(child.take_back())
+                return
+
+    def _set_up(self) -> None:
+        if not self._is_set_up:
+            self._lane.set_up(self._child)
+            self._is_set_up = True
+
+    def _packed(self, task: int) -> tuple[bytes, list[memoryview]]:
+        """Return what a task takes, as it travels."""
+        run = self._run
+        slots = run.arguments[task]
+        arguments: tuple[Any, ...]
+        if slots is None:
+            arguments = ()
+        elif slots.__class__ is int:
+            arguments = (run.values[slots],)
+        else:
+            arguments = tuple(slots(run.values))
+        function: Any = run.functions[task]
+        number = self._child.number_of(function.packed)
+        try:
+            return pickles.dump((number, *arguments))
+        except BaseException as error:
+            path = _culprit(function.__wrapped__, arguments)
+            raise self._unpicklable(task, "argument", path, error) from error
+
+    def _receive(self) -> int:
+        """Take one frame from the child; return the task to do next, if any."""
+        child = self._child
+        if not child.in_flight:
+            return NOTHING
+
+        begun = max(self._answered_at, child.sent_at)
+        try:
+            frame = child.read(STALLED if child.in_hand > 1 else None)
+        except Quiet:
+            self._run.put_back(child.take_back())
+            return NOTHING
+
+        kind, _, data, buffers = frame
+        if kind == wire.LOG:
+            from .._processes.logs import handle
+
+            handle(data)
+            return NOTHING
+
+        self._silent = 0
+        self._answered_at = now = clock()
+        self._lane.keep_pace(now - begun)
+        task, following = child.landed()
+        if following >= 0:
+            self._run.started[following] = now
+        error: BaseException
+        if kind == wire.RESULT:
+            try:
+                value = pickles.load(data, buffers)
+            except BaseException as broken:
+                error = self._unpicklable(task, "result", "", broken)
+            else:
+                return self._succeeded(task, value)
+
+        elif kind == wire.ERROR:
+            error = pickles.load_error(data, partial(self._stand_in, task))
+        else:
+            stage, path, packed = pickles.load(data)
+            cause = pickles.load_error(packed, partial(self._stand_in, task))
+            error = self._unpicklable(task, stage, path, cause)
+        return self._failed(task, error)
+
+    # What came of a task.
+
+    def _succeeded(self, task: int, value: Any) -> int:
+        self._was_told = False
+        following = self._run.advance(self, self._child, task, value)
+        self._given_up = following < 0 and not self._was_told
+        return following
+
+    def _failed(self, task: int, error: BaseException) -> int:
+        self._was_told = False
+        following = self._run.fail(self, self._child, task, error)
+        self._given_up = following < 0 and not self._was_told
+        return following
+
+    def _died(self, death: Died) -> int:
+        """Blame the death of the child on the task that it was at, and on no other."""
+        run, child = self._run, self._child
+        innocent = child.take_back()
+        begun = child.begun()
+        self._silent += 1
+        if not begun and innocent and self._silent > SILENT_DEATHS:
+            begun, innocent = innocent[:1], innocent[1:]
+        run.put_back(innocent)
+        following = NOTHING
+        for task in begun:
+            child.landed()
+            exitcode, number, text = ended_by(death.exitcode)
+            name = run.name_of(task)
+            error: BaseException
+            if run.was_asked_to_end(task):
+                error = TaskCancelled(f"the process of task {name!r} has ended", name)
+            else:
+                error = WorkerCrashed(
+                    f"the process of task {name!r} was ended {text}",
+                    name,
+                    exitcode,
+                    number,
+                )
+                if death.words:
+                    error.add_note(death.words.rstrip())
+            following = self._failed(task, error)
+        return following
+
+    def _cannot_begin(self, task: int, error: OSError) -> int:
+        """Leave the tasks to the others if there is no process to be had."""
+        name = self._run.name_of(task)
+        self._child.spent = True
+        crashed = WorkerCrashed(f"no process could be started for task {name!r}", name)
+        crashed.__cause__ = error
+        return self._failed(task, crashed)
+
+    def _replace_child(self) -> None:
+        self._child.close()
+        self._child = self._lane.hire_child()
+        self._is_set_up = False
+
+    def _unpicklable(
+        self, task: int, stage: str, path: str, cause: BaseException
+    ) -> SerializationError:
+        name = self._run.name_of(task)
+        where = f": {path}" if path else ""
+        error = SerializationError(
+            f"the {stage} of task {name!r} cannot pass between processes{where} "
+            f"({text_of(cause)})",
+            name,
+            stage,
+            path,
+        )
+        error.__cause__ = cause
+        return error
+
+    def _stand_in(
+        self, task: int, type_name: str, text: str, traceback: str
+    ) -> RemoteTaskError:
+        name = self._run.name_of(task)
+        return RemoteTaskError(
+            f"task {name!r} raised {type_name}: {text}\n"
+            f"(the exception itself could not leave the process of the task)",
+            name,
+            type_name,
+            text,
+            traceback,
+        )
+
+
+def _culprit(function: Callable[..., Any], arguments: tuple[Any, ...]) -> str:
+    """Return which argument, and what in it, cannot be pickled."""
+    from inspect import signature
+
+    try:
+        names = list(signature(function).parameters)
+    except (TypeError, ValueError):
+        names = []
+    for index, argument in enumerate(arguments):
+        name = names[index] if index < len(names) else f"argument {index + 1}"
+        try:
+            pickles.dump(argument)
+        except BaseException:
+            return pickles.culprit(argument, name)
+
+    return ""
