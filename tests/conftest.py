@@ -14,6 +14,8 @@ import pytest
 import trio
 
 from syncra import Graph, Run
+from syncra._processes.births import guardian_pid
+from syncra._processes.child import idle_pids
 from syncra.executors import Threads, _pool
 
 Runner = Callable[..., Run]
@@ -73,6 +75,8 @@ RUNNERS: dict[str, Runner] = {
     "asyncio-sequential": awaited(with_asyncio, "sequential"),
     "trio-threads": awaited(trio.run, "threads"),
     "background": background,
+    "processes": blocking("processes"),
+    "asyncio-processes": awaited(with_asyncio, "processes"),
 }
 
 
@@ -80,6 +84,20 @@ RUNNERS: dict[str, Runner] = {
 def run(request: pytest.FixtureRequest) -> Runner:
     """Run a graph in each way there is: `run(graph, inputs, **options)`."""
     return RUNNERS[request.param]
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Leave out processes where a test and its tasks share memory."""
+    left_out = [
+        item
+        for item in items
+        if item.get_closest_marker("shares_memory")
+        and "processes" in item.callspec.params.get("run", "")
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +131,14 @@ def leftovers() -> set[str]:
     }
     busy = len(kept) - _pool.idle_count()
     found |= {f"busy thread {number}" for number in range(busy)}
-    found |= {f"process {child.pid}" for child in process.children(recursive=True)}
-    found |= {f"file {number}" for number in range(process.num_fds())}
+    # Idle worker processes and what begins them are kept for a while.
+    kept_processes = {guardian_pid(), *idle_pids()}
+    found |= {
+        f"process {child.pid}"
+        for child in process.children(recursive=True)
+        if child.pid not in kept_processes
+    }
+    # Sockets and pipes: of each idle child, and of the guardian.
+    kept_files = 7 * len(idle_pids()) + (guardian_pid() is not None)
+    found |= {f"file {number}" for number in range(process.num_fds() - kept_files)}
     return found

@@ -368,6 +368,7 @@ def test_there_is_no_wait_after_the_last_attempt(ended) -> None:
     assert asked == [1]
 
 
+@pytest.mark.shares_memory
 def test_a_waiting_retry_holds_no_worker(ended) -> None:
     """Another task runs between two attempts, even where there is one worker."""
     graph = Graph()
@@ -423,6 +424,7 @@ ON: list[tuple[Any, int]] = [
 ]
 
 
+@pytest.mark.shares_memory
 def test_retry_only_after_some_errors(run) -> None:
     """A class, several of them, or a function of the exception."""
     for kind in KINDS:
@@ -510,13 +512,15 @@ def test_dont_retry_fails_at_once(ended, on_error) -> None:
         record = found.records["login"]
         assert record.state is State.FAILED
         assert isinstance(record.error, DontRetry)
-        assert record.error.__cause__ is cause
+        # Equal where it comes from another process.
+        assert repr(record.error.__cause__) == repr(cause)
         assert len(record.attempts) == 1
         assert error is (None if on_error == "continue" else record.error)
         assert "password expired" in record.traceback
         assert found.records["child"].skipped_because == ("login",)
 
 
+@pytest.mark.shares_memory
 def test_the_context_tells_the_attempt(run) -> None:
     """From 1 on; a coroutine is told too."""
     seen: list[int] = []
@@ -874,6 +878,7 @@ def order(trace: list[Any], *, undo: dict[str, Any] | None = None) -> Graph:
     return graph
 
 
+@pytest.mark.shares_memory
 def test_rollback_undoes_in_reverse_order(ended) -> None:
     """Each undoing gets the result of its task; the first error is raised after it."""
     trace: list[Any] = []
@@ -933,6 +938,7 @@ def test_rollback_goes_by_completion_not_by_declaration(ended) -> None:
     assert trace == ["first", "second"]
 
 
+@pytest.mark.shares_memory
 def test_rollback_where_the_clock_is_coarse(
     ended, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -946,6 +952,7 @@ def test_rollback_where_the_clock_is_coarse(
     assert trace == ["made by c", "made by b", "made by a"]
 
 
+@pytest.mark.shares_memory
 def test_a_rollback_that_fails_stops_nothing(ended) -> None:
     """It is in the records, and noted with the first error, which stays the first."""
     trace: list[Any] = []
@@ -1001,6 +1008,7 @@ def test_rollback_has_the_options_of_its_task(ended) -> None:
     assert any("'slow' failed with TaskTimeout" in note for note in error.__notes__)
 
 
+@pytest.mark.shares_memory
 def test_a_rollback_that_blocks_is_given_up(ended) -> None:
     """After the timeout of its task; the others go on."""
     trace: list[Any] = []
@@ -1020,6 +1028,7 @@ def test_a_rollback_that_blocks_is_given_up(ended) -> None:
         go.set()
 
 
+@pytest.mark.shares_memory
 def test_rollback_functions_of_all_kinds(ended) -> None:
     """They take the result, or nothing, and the context if they ask for it."""
     trace: list[Any] = []
@@ -1078,6 +1087,7 @@ def test_rollback_functions_of_all_kinds(ended) -> None:
     ]
 
 
+@pytest.mark.shares_memory
 def test_a_rollback_belongs_to_the_run_it_undoes(ended) -> None:
     """Its context has the id, the errors and what the tasks shared."""
     seen: list[Any] = []
@@ -1097,6 +1107,7 @@ def test_a_rollback_belongs_to_the_run_it_undoes(ended) -> None:
     assert seen == [(found.id, ["bad"], {"path": "data.csv"})]
 
 
+@pytest.mark.shares_memory
 def test_a_rollback_sees_the_context_variables_of_the_caller(ended) -> None:
     """As tasks do."""
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
@@ -1110,6 +1121,7 @@ def test_a_rollback_sees_the_context_variables_of_the_caller(ended) -> None:
     assert seen == ["caller"]
 
 
+@pytest.mark.shares_memory
 def test_rollback_after_a_clean_up(ended) -> None:
     """What outlives the failure has run by then, and is undone first."""
     trace: list[Any] = []

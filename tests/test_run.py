@@ -63,6 +63,7 @@ def test_no_task_starts_before_its_dependencies(run) -> None:
     assert run(graph)["5.0"] == 8**5
 
 
+@pytest.mark.shares_memory
 def test_a_failure_raises_the_original_exception(run) -> None:
     """With a note naming task and graph, and a traceback that starts at the task."""
     graph = Graph("etl")
@@ -157,6 +158,7 @@ def test_raising_a_kept_error_again_does_not_make_it_grow(run) -> None:
     assert len(lengths) == 1
 
 
+@pytest.mark.shares_memory
 def test_after_a_failure_nothing_new_starts(run) -> None:
     """What had not started is cancelled; the run ends."""
     graph = Graph()
@@ -191,7 +193,7 @@ def test_records_tell_what_became_of_each_task(run) -> None:
         assert record.error is None
         assert record.traceback is None
         assert record.worker
-        assert record.executor in {"sequential", "threads", "coroutines"}
+        assert record.executor in {"sequential", "threads", "coroutines", "processes"}
     assert records["end"].started_at >= records["start"].started_at
 
 
@@ -221,6 +223,7 @@ def test_a_task_that_the_run_does_not_have(run) -> None:
     assert found.get("lefd") is None
 
 
+@pytest.mark.shares_memory
 def test_fault_82_contextvars(run) -> None:
     """Each task sees the caller's values, and its own changes stay its own."""
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
@@ -249,6 +252,7 @@ def test_fault_82_contextvars(run) -> None:
     assert variable.get() == "caller"
 
 
+@pytest.mark.shares_memory
 def test_fault_78_a_graph_changed_while_it_runs(run) -> None:
     """The run goes on as it began; the next run sees the change."""
     graph = Graph()
@@ -337,6 +341,7 @@ def test_executor_per_task(run) -> None:
     assert found.records["c"].executor == "sequential"
 
 
+@pytest.mark.shares_memory
 def test_wide_coroutines_all_wait_at_once(run, request) -> None:
     """A hundred coroutines that wait for one another all get a worker."""
     if "auto" not in request.node.callspec.id and "io" not in request.node.callspec.id:

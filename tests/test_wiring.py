@@ -193,6 +193,7 @@ def test_outputs_of_a_coroutine_function(run) -> None:
     assert run(graph)["f"] == 2
 
 
+@pytest.mark.shares_memory
 def test_context_parameter(run) -> None:
     """A parameter annotated `Context` receives the run context, by any name."""
 

@@ -80,6 +80,7 @@ class Child:
         "_reader",
         "_timeout",
         "_tokens",
+        "_wake",
         "idle_since",
         "known",
         "method",
@@ -121,9 +122,10 @@ class Child:
         self._connection, theirs = socket.socketpair()
         self._tokens, interrupts = os.pipe(), os.pipe()
         self._interrupt = interrupts[1]
+        self._wake = os.pipe()
         _all.add(self)
         try:
-            for fd in (self._tokens[0], interrupts[0]):
+            for fd in (self._tokens[0], interrupts[0], *self._wake):
                 os.set_blocking(fd, False)
             fds = theirs.fileno(), self._tokens[0], interrupts[0]
             self._birth = birth = Birth(self.method, fds)
@@ -138,6 +140,7 @@ class Child:
         self._poll = select.poll()
         self._poll.register(self._connection, select.POLLIN)
         self._poll.register(birth.status, select.POLLIN)
+        self._poll.register(self._wake[0], select.POLLIN)
         self._reader = wire.Reader(self._connection, self._wait)
 
     # By its owner.
@@ -240,11 +243,17 @@ class Child:
         assert self._birth is not None
         timeout = None if has_begun else self._timeout
         ready = self._poll.poll(None if timeout is None else timeout * 1000)
-        if not ready:
+        fds = {fd for fd, _ in ready}
+        if self._wake[0] in fds:
+            os.read(self._wake[0], 4096)
+            if not has_begun:
+                raise Quiet
+
+        elif not fds:
             raise Quiet
 
         # What it has sent before it died is read first.
-        if all(fd == self._birth.status for fd, _ in ready):
+        elif fds == {self._birth.status}:
             raise self._death()
 
     def _wait_to_send(self) -> None:
@@ -263,6 +272,15 @@ class Child:
         return Died(*self._birth.wait())
 
     # By others too.
+
+    def wake_owner(self) -> None:
+        """Have `read` end as if the time was up: what it waits for may not come."""
+        with self._lock:
+            if self._birth is not None:
+                try:
+                    os.write(self._wake[1], b"!")
+                except BlockingIOError:
+                    pass  # it has been woken often enough
 
     def take_back(self) -> list[int]:
         """Return the tasks that it has not begun with, and does not any more."""
@@ -306,7 +324,8 @@ class Child:
     def close(self) -> None:
         """End it, if it has begun."""
         self.spent = True
-        birth, self._birth = self._birth, None
+        with self._lock:
+            birth, self._birth = self._birth, None
         if birth is None:
             return
 
@@ -316,7 +335,7 @@ class Child:
 
     def _close_pipes(self) -> None:
         self._connection.close()
-        for fd in (*self._tokens, self._interrupt):
+        for fd in (*self._tokens, *self._wake, self._interrupt):
             os.close(fd)
         _all.discard(self)
 

@@ -23,6 +23,8 @@ PROTOCOL = 5
 LARGE = 1 << 16
 #: How deep, and at how many places, what cannot be pickled is looked for.
 _DEEPEST, _MOST_LOOKED_AT = 50, 2000
+#: How many of the causes of an exception travel with it.
+_MOST_CAUSES = 20
 
 
 # Values.
@@ -55,6 +57,8 @@ def dump(value: Any) -> Dumped:
         return _dump_with_functions(value, is_small), buffers
     except Exception:
         raise first from None
+    finally:
+        del first  # it and this frame would keep each other alive
 
 
 def load(data: bytes | bytearray, buffers: Sequence[bytearray] = ()) -> Any:
@@ -212,42 +216,63 @@ def dump_error(error: BaseException) -> bytes:
         shown = "".join(format_exception(type(error), error, _of_task(error)))
     except Exception:
         shown = f"{name}: {text}\n"
-    data = None
+    causes = [_dump_one(error)]
+    cause = error.__cause__
+    while cause is not None and len(causes) < _MOST_CAUSES:
+        causes.append(_dump_one(cause))
+        cause = cause.__cause__
+    return pickle.dumps((causes, name, text, shown), PROTOCOL)
+
+
+def _dump_one(error: BaseException) -> bytes | None:
+    """Return an exception as a pickle, or None if that could not be loaded."""
     try:
         data = pickle.dumps(error, PROTOCOL)
-        if type(load(data)) is not type(error):
-            data = None
+        return data if type(load(data)) is type(error) else None
     except Exception:
-        try:
-            data = _dump_with_functions(error)
-            load(data)
-        except Exception:
-            data = None
-    return pickle.dumps((data, name, text, shown), PROTOCOL)
+        pass
+    try:
+        data = _dump_with_functions(error)
+        load(data)
+    except Exception:
+        return None
+
+    return data
 
 
 def load_error(
     packed: bytes | bytearray, stand_in: Callable[[str, str, str], BaseException]
 ) -> BaseException:
-    """Return an exception of another process, its traceback there as its cause.
+    """Return an exception of another process, its causes and its traceback there.
 
     Parameters:
         packed: what `dump_error` returned.
         stand_in: makes what takes its place if it cannot be loaded, from the name of
             its class, its text and its traceback.
     """
-    data, name, text, shown = load(packed)
-    error: Any = None
-    if data is not None:
-        try:
-            error = load(data)
-        except BaseException:  # whatever its `__init__` does
-            pass
-    if not isinstance(error, BaseException):
-        return stand_in(name, text, shown)
+    causes, name, text, shown = load(packed)
+    error = _load_one(causes[0])
+    if error is None:
+        error = stand_in(name, text, shown)
+    last = error
+    for data in causes[1:]:
+        cause = _load_one(data)
+        if cause is None:
+            break
 
-    error.__cause__ = RemoteTraceback(shown)
+        last.__cause__ = cause
+        last = cause
+    last.__cause__ = RemoteTraceback(shown)
     return error
+
+
+def _load_one(data: bytes | None) -> BaseException | None:
+    try:
+        error = load(data) if data is not None else None
+    except BaseException:  # whatever its `__init__` does
+        return None
+
+    return error if isinstance(error, BaseException) else None
 
 
 class RemoteTraceback(Exception):

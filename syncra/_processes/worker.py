@@ -100,6 +100,7 @@ class Worker:
         self._coroutines = Coroutines()
         self._keeper = Keeper(self._terminate)
         self.current = 0
+        self._told: set[int] = set()  # the numbers of tasks that are to end
 
     def serve(self) -> None:
         """Serve until the connection ends."""
@@ -162,6 +163,8 @@ class Worker:
         context = self._context.copy()
         self.current = number
         try:
+            if number in self._told:
+                self._end_current()
             result = context.run(function, *arguments)
             if result.__class__ is CoroutineType:
                 result = self._coroutines.run(result, context)
@@ -205,17 +208,23 @@ class Worker:
 
     def _terminate(self, number: int, frame: object) -> None:
         """Handle SIGTERM: the run means the present task, anybody else this process."""
+        if self._told:
+            return  # it is ending, and this process with it
+
         try:
             told = os.read(self._interrupts, 1024)
+            self._told = {number for (number,) in NUMBER.iter_unpack(told)}
         except BlockingIOError:
             _flush()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTERM)
             return
 
-        if (self.current,) not in NUMBER.iter_unpack(told):
-            return
+        if self.current in self._told:
+            self._end_current()
 
+    def _end_current(self) -> None:
+        """End the present task by an exception."""
         from ..errors import TaskCancelled
 
         self.current = 0  # once

@@ -159,6 +159,8 @@ class ProcessLane(ThreadLane):
             self._work.withdraw(other)
         if task not in taken:
             worker.interrupt(task)
+        if taken:
+            worker.wake_owner()
         return True
 
     def abandon(self, task: int, worker: Worker) -> bool:
