@@ -18,12 +18,12 @@ from .guardian import BORN, DEAD, DEATH_MARK, MESSAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from subprocess import Popen
 
 METHODS = ("forkserver", "spawn", "fork")
 #: Seconds that a process has to begin, and to be reported dead once it is.
-BIRTH_LIMIT, DEATH_LIMIT = 10.0, 1.0
+BIRTH_LIMIT, DEATH_LIMIT = 10.0, 2.0
 #: The most of what a dying process says that is kept.
 _LAST_WORDS = 1 << 16
 
@@ -36,7 +36,7 @@ class Birth:
         status: a descriptor that has something to read when it has died.
     """
 
-    __slots__ = ("_direct", "pid", "status")
+    __slots__ = ("_own", "pid", "status")
 
     def __init__(self, method: str, fds: tuple[int, int, int]) -> None:
         """Begin a process.
@@ -48,13 +48,13 @@ class Birth:
         Raises:
             OSError: if it does not begin.
         """
-        self._direct = method == "fork"
+        self._own = _Own() if method == "fork" else None
         self.status, status = os.pipe()
         _guardian.claim()
         try:
-            if self._direct:
+            if self._own is not None:
                 try:
-                    self.pid = _fork(fds, status)
+                    self.pid = self._own.fork(fds, status)
                 finally:
                     os.close(status)
                 _guardian.send(guardian.WATCH, self.pid)
@@ -87,15 +87,29 @@ class Birth:
 
     def terminate(self) -> None:
         """Send it SIGTERM."""
-        _guardian.send(guardian.TERMINATE, self.pid)
+        if self._own is not None:
+            self._own.signal(guardian.terminate)
+        else:
+            _guardian.send(guardian.TERMINATE, self.pid)
 
     def kill(self) -> None:
         """End it, and what it has started, by force."""
-        _guardian.send(guardian.KILL, self.pid)
+        if self._own is not None:
+            self._own.signal(guardian.kill_group)
+        else:
+            _guardian.send(guardian.KILL, self.pid)
 
-    def wait(self) -> tuple[int | None, str]:
-        """Return how it died: exit code or minus a signal, and its last words."""
-        said = b""
+    def has_died(self) -> bool:
+        """Return whether it is known to have died."""
+        return _readable(self.status, 0)
+
+    def wait(self, before: str = "") -> tuple[int | None, str]:
+        """Return how it died: exit code or minus a signal, and its last words.
+
+        Parameters:
+            before: what it has been heard to say already.
+        """
+        said = before.encode()
         deadline = clock() + DEATH_LIMIT
         while len(said) < _LAST_WORDS and _readable(self.status, deadline - clock()):
             more = os.read(self.status, 4096)
@@ -111,7 +125,7 @@ class Birth:
 
     def close(self) -> None:
         """Let go of it."""
-        if self._direct:
+        if self._own is not None:
             _guardian.send(guardian.FORGET, self.pid)
         _guardian.release()
         os.close(self.status)
@@ -123,38 +137,56 @@ def _readable(fd: int, seconds: float) -> bool:
     return bool(poll.poll(max(seconds, 0) * 1000))
 
 
-def _fork(fds: tuple[int, int, int], status: int) -> int:
-    """Fork this process, and have a thread see to the end of the child."""
-    import warnings
+class _Own:
+    """Be a process that is forked from this one."""
 
-    from .worker import main as work
+    def __init__(self) -> None:
+        self._pid = 0
+        # Once it has been waited for, its number may be another's.
+        self._lock = Lock()
+        self._is_over = False
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # known, and said
-        pid = os.fork()
-    if pid == 0:
+    def fork(self, fds: tuple[int, int, int], status: int) -> int:
+        """Begin the process, have a thread see to its end, and return its number."""
+        import warnings
+
+        from .worker import main as work
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # known, and said
+            pid = os.fork()
+        if pid == 0:
+            try:
+                work(*fds, status)
+            finally:
+                os._exit(1)
+        self._pid = pid
         try:
-            work(*fds, status)
-        finally:
-            os._exit(1)
-    try:
-        os.setpgid(pid, pid)
-    except OSError:
-        pass  # it has done so itself
-    ours = os.dup(status)
-    name = f"syncra-reaper-{pid}"
-    Thread(target=_see_to_the_end, args=(pid, ours), name=name, daemon=True).start()
-    return pid
+            os.setpgid(pid, pid)
+        except OSError:
+            pass  # it has done so itself
+        name = f"syncra-reaper-{pid}"
+        ours = os.dup(status)
+        Thread(target=self._see_it_end, args=(ours,), name=name, daemon=True).start()
+        return pid
 
+    def signal(self, send: Callable[[int], object]) -> None:
+        """Have a signal sent to it, unless it has ended."""
+        with self._lock:
+            if not self._is_over:
+                send(self._pid)
 
-def _see_to_the_end(pid: int, status: int) -> None:
-    try:
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        guardian.kill_group(pid)
-        exitcode = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    except ChildProcessError:
-        exitcode = 255  # somebody else has reaped it
-    guardian.say_dead(status, exitcode)
+    def _see_it_end(self, status: int) -> None:
+        exitcode = 255  # if somebody else has waited for it
+        try:
+            os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
+            with self._lock:
+                self._is_over = True
+                guardian.kill_group(self._pid)
+                exitcode = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        except ChildProcessError:
+            pass
+        guardian.say_dead(status, exitcode)
 
 
 class _Guardian:
@@ -165,6 +197,7 @@ class _Guardian:
         self._control: socket.socket | None = None
         self._process: Popen[bytes] | None = None
         self._users = 0
+        self._watched: set[int] = set()
 
     def claim(self) -> None:
         """Take note of one more process that it cares for."""
@@ -185,6 +218,10 @@ class _Guardian:
         message = MESSAGE.pack(what, pid)
         wants_one = what in (guardian.FORK, guardian.SPAWN, guardian.WATCH)
         with self._lock:
+            if what == guardian.WATCH:
+                self._watched.add(pid)
+            elif what == guardian.FORGET:
+                self._watched.discard(pid)
             for _ in range(2):
                 if self._control is None:
                     if not wants_one:
@@ -212,15 +249,23 @@ class _Guardian:
                 command, stdin=DEVNULL, pass_fds=[control.fileno()], cwd="/"
             )
         self._control = ours
+        for pid in self._watched:
+            ours.send(MESSAGE.pack(guardian.WATCH, pid))
 
     def _forget(self) -> None:
+        from subprocess import TimeoutExpired
+
         process, self._process = self._process, None
         if self._control is not None:
             self._control.close()
             self._control = None
         if process is not None:
-            # It ends by itself, with all that it has begun.
-            process.wait(DEATH_LIMIT)
+            try:
+                # It ends by itself, with all that it has begun.
+                process.wait(DEATH_LIMIT)
+            except TimeoutExpired:
+                process.kill()
+                process.wait()
 
     def end(self, if_unused: bool = False) -> None:
         """End the guardian, and with it all processes that are still alive."""
@@ -233,6 +278,7 @@ class _Guardian:
         control = self._control
         self._lock = Lock()
         self._users = 0
+        self._watched = set()
         self._control = None
         if self._process is not None:
             self._process.returncode = 0  # not ours to wait for

@@ -23,7 +23,7 @@ from .worker import NUMBER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from .wire import Frame
 
@@ -267,11 +267,18 @@ class Child:
     def _death(self) -> Died:
         assert self._birth is not None
         self.spent = True
-        # If it has but closed the connection it is of no use any more.
-        self._birth.kill()
-        return Died(*self._birth.wait())
+        exitcode, words = self._birth.wait()
+        if exitcode is None:
+            # It has but closed the connection: it is of no use any more.
+            self._birth.kill()
+            exitcode, words = self._birth.wait(words)
+        return Died(exitcode, words)
 
     # By others too.
+
+    def has_died(self) -> bool:
+        """Return whether it is known to have died."""
+        return self._birth is not None and self._birth.has_died()
 
     def wake_owner(self) -> None:
         """Have `read` end as if the time was up: what it waits for may not come."""
@@ -302,9 +309,12 @@ class Child:
             )
             return taken + held
 
-    def begun(self) -> Iterable[int]:
-        """Return the tasks that have been sent and were not taken back."""
-        return [task for task, _ in self._flight]
+    def lose(self) -> list[int]:
+        """Return the tasks that it has begun with, and forget them: it has died."""
+        with self._lock:
+            begun = [task for task, _ in self._flight]
+            self._flight.clear()
+            return begun
 
     def interrupt(self, task: int) -> None:
         """Tell it to end a task that it is at."""
@@ -356,9 +366,14 @@ _idle_lock = Lock()
 
 def hire(method: str) -> Child:
     """Return an idle child, or one that has not begun yet."""
-    with _idle_lock:
-        idle = _idle[method]
-        return idle.pop() if idle else Child(method)
+    while True:
+        with _idle_lock:
+            idle = _idle[method]
+            child = idle.pop() if idle else Child(method)
+        if not child.has_died():
+            return child
+
+        child.close()
 
 
 def dismiss(child: Child) -> None:

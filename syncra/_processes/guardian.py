@@ -95,7 +95,7 @@ class Guardian:
             if what == KILL:
                 kill_group(pid)
             else:
-                os.kill(pid, signal.SIGTERM)
+                terminate(pid)
         return True
 
     def _begin(self, what: int, fds: Sequence[int]) -> None:
@@ -173,6 +173,14 @@ def kill_group(pid: int) -> None:
             os.kill(pid, signal.SIGKILL)
         except OSError:
             pass
+
+
+def terminate(pid: int) -> None:
+    """Ask a process to end."""
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except OSError:
+        pass
 
 
 def program(module: str, fds: Sequence[int]) -> str:

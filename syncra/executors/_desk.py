@@ -227,14 +227,14 @@ class Desk(Lane):
         """Blame the death of the child on the task that it was at, and on no other."""
         run, child = self._run, self._child
         innocent = child.take_back()
-        begun = child.begun()
-        self._silent += 1
-        if not begun and innocent and self._silent > SILENT_DEATHS:
-            begun, innocent = innocent[:1], innocent[1:]
+        begun = child.lose()
+        if not begun:
+            self._silent += 1
+            if self._silent > SILENT_DEATHS:
+                begun, innocent = innocent[:1], innocent[1:]
         run.put_back(innocent)
         following = NOTHING
         for task in begun:
-            child.landed()
             exitcode, number, text = ended_by(death.exitcode)
             name = run.name_of(task)
             error: BaseException
