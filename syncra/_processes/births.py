@@ -157,7 +157,7 @@ class _Own:
             pid = os.fork()
         if pid == 0:
             try:
-                work(*fds, status)
+                work(*fds, status, 0)
             finally:
                 os._exit(1)
         self._pid = pid
@@ -166,8 +166,8 @@ class _Own:
         except OSError:
             pass  # it has done so itself
         name = f"syncra-reaper-{pid}"
-        ours = os.dup(status)
-        Thread(target=self._see_it_end, args=(ours,), name=name, daemon=True).start()
+        end = os.dup(status)
+        Thread(target=self._see_it_end, args=(end,), name=name, daemon=True).start()
         return pid
 
     def signal(self, send: Callable[[int], object]) -> None:

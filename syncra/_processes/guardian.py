@@ -100,6 +100,7 @@ class Guardian:
 
     def _begin(self, what: int, fds: Sequence[int]) -> None:
         status = fds[-1]
+        ours = os.getpid()
         try:
             pid = os.fork()
         except OSError as error:
@@ -107,7 +108,7 @@ class Guardian:
             pid = -1
         if pid == 0:
             try:
-                self._become_child(what, fds)
+                self._become_child(what, (*fds, ours))
             finally:
                 os._exit(1)
         if pid > 0:
@@ -122,7 +123,7 @@ class Guardian:
         for fd in fds[:-1]:
             os.close(fd)
 
-    def _become_child(self, what: int, fds: Sequence[int]) -> None:
+    def _become_child(self, what: int, given: Sequence[int]) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._control.close()
@@ -131,11 +132,11 @@ class Guardian:
         if what == FORK:
             from .worker import main as work
 
-            work(*fds)
+            work(*given)
         else:
-            for fd in fds:
+            for fd in given[:-1]:
                 os.set_inheritable(fd, True)
-            os.execv(sys.executable, [*sys.orig_argv[:-1], program("worker", fds)])
+            os.execv(sys.executable, [*sys.orig_argv[:-1], program("worker", given)])
 
     def _reap(self) -> None:
         while True:
@@ -183,19 +184,19 @@ def terminate(pid: int) -> None:
         pass
 
 
-def program(module: str, fds: Sequence[int]) -> str:
+def program(module: str, numbers: Sequence[int]) -> str:
     """Return the code of an interpreter that runs `main` of a module of this package.
 
     Parameters:
         module: name of the module.
-        fds: what `main` is called with.
+        numbers: what `main` is called with.
     """
     where = __file__[: -len("/syncra/_processes/guardian.py")]
-    numbers = ", ".join(map(str, fds))
+    arguments = ", ".join(map(str, numbers))
     return (
         f"import sys; sys.path.insert(0, {where!r}); "
         f"from syncra._processes.{module} import main; "
-        f"sys.path.pop(0); main({numbers})"
+        f"sys.path.pop(0); main({arguments})"
     )
 
 

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 NUMBER = Struct("<I")
 
 
-def main(connection: int, tokens: int, interrupts: int, status: int) -> None:
+def main(
+    connection: int, tokens: int, interrupts: int, status: int, parent: int
+) -> None:
     """Serve until the other end of the connection is closed, and end the process.
 
     Parameters:
@@ -37,10 +39,12 @@ def main(connection: int, tokens: int, interrupts: int, status: int) -> None:
         tokens: of the pipe that tokens come from; not blocking.
         interrupts: of the pipe that says which task is to end; not blocking.
         status: of the pipe that says why the process died.
+        parent: number of the process that this one ends with; 0 for one that is
+            forked from the program, since it would end with the thread that did so.
     """
     code = 1
     try:
-        _prepare(status)
+        _prepare(status, parent)
         Worker(socket.socket(fileno=connection), tokens, interrupts).serve()
         code = 0
     except SystemExit:
@@ -53,16 +57,15 @@ def main(connection: int, tokens: int, interrupts: int, status: int) -> None:
         os._exit(code)
 
 
-def _prepare(status: int) -> None:
+def _prepare(status: int, parent: int) -> None:
     """Make the process one of its own, that ends with the one it comes from."""
     import faulthandler
 
-    parent = os.getppid()
     try:
         os.setpgid(0, 0)
     except OSError:
         pass  # it leads its group already
-    if sys.platform == "linux":
+    if sys.platform == "linux" and parent:
         _die_with_parent()
         if os.getppid() != parent:
             os._exit(1)

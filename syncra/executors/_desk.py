@@ -121,8 +121,8 @@ class Desk(Lane):
         run = self._run
         while task >= 0:
             child = self._child
-            if child.in_hand and (child.spent or run.is_limited(task)):
-                # Who waits behind another one must not lose its time.
+            # Who waits behind another one must not lose its time.
+            if child.spent or (child.in_hand and run.is_limited(task)):
                 run.put_back((task,))
                 return
 
