@@ -143,6 +143,10 @@ def timed_out(engine: Any, task: int, worker: Worker | None = None) -> TaskTimeo
     if worker is None:
         return error
 
+    if hasattr(worker, "note_when_lost"):
+        error.add_note(worker.note_when_lost)
+        return error
+
     where = _where(worker) if isinstance(worker, str) else ""
     if where:
         where = f" at {where}"

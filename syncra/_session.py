@@ -236,10 +236,10 @@ def _caller_lane(engine: Engine) -> Any:
 
     names = engine.journal.executors
     for lane, name in zip(engine.lanes, names, strict=True):
-        if name == "sequential" and not lane.on_loop:
+        if name == "sequential" and hasattr(lane, "serve"):
             return lane
 
     if current_thread() is main_thread():
         return None
 
-    return next((lane for lane in engine.lanes if not lane.on_loop), None)
+    return next((lane for lane in engine.lanes if hasattr(lane, "serve")), None)

@@ -7,6 +7,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psutil
@@ -62,6 +63,9 @@ def background(graph: Graph, /, inputs: Any = None, **options: Any) -> Run:
     return run
 
 
+#: A pool of a user's, which lives longer than any run.
+POOL = ThreadPoolExecutor(4, "pool-of-the-tests")
+
 #: Every way to run a graph, by name. The contract suite runs over all of them.
 RUNNERS: dict[str, Runner] = {
     "sequential": blocking("sequential"),
@@ -73,6 +77,8 @@ RUNNERS: dict[str, Runner] = {
     "asyncio-sequential": awaited(with_asyncio, "sequential"),
     "trio-threads": awaited(trio.run, "threads"),
     "background": background,
+    "ThreadPoolExecutor": blocking(POOL),
+    "asyncio-ThreadPoolExecutor": awaited(with_asyncio, POOL),
 }
 
 
@@ -102,7 +108,9 @@ def leftovers() -> set[str]:
     threads = [
         thread
         for thread in threading.enumerate()
-        if thread.is_alive() and thread.name != "syncra-clock"
+        if thread.is_alive()
+        and thread.name != "syncra-clock"
+        and not thread.name.startswith("pool-of-the-tests")
     ]
     kept = [thread for thread in threads if thread.name.startswith("syncra-")]
     found = {

@@ -41,10 +41,15 @@ FLOORS = (
     {"executors._pool"},
     {"executors._private_loop"},
     {"executors._base", "executors._in_thread"},
-    {"executors._loop_worker"},
-    {"executors._on_asyncio", "executors._on_trio", "executors._stalls"},
+    {"executors._crossing", "executors._loop_worker"},
+    {
+        "executors._flights",
+        "executors._on_asyncio",
+        "executors._on_trio",
+        "executors._stalls",
+    },
     {"executors.coroutines", "executors.threads"},
-    {"executors.sequential"},
+    {"executors.foreign", "executors.sequential"},
     {"executors"},
     # What a graph is.
     {"_definition", "_options"},

@@ -1,7 +1,7 @@
 """Executors: how the callables of tasks are executed.
 
 Chosen by name ("auto", "sequential", "threads") or as an instance, for a graph, a run
-or a task.
+or a task. A pool of `concurrent.futures`, or what looks like one, is an instance too.
 """
 
 from __future__ import annotations
@@ -12,17 +12,32 @@ from .threads import Threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .coroutines import Coroutines
+    import concurrent.futures
+    from typing import TypeAlias
 
-__all__ = ["Coroutines", "Executor", "Lane", "Sequential", "Threads", "resolve"]
+    from .coroutines import Coroutines
+    from .foreign import Foreign
+
+    #: What users give as `executor=`.
+    AnyExecutor: TypeAlias = str | Executor | concurrent.futures.Executor
+
+__all__ = [
+    "Coroutines",
+    "Executor",
+    "Foreign",
+    "Lane",
+    "Sequential",
+    "Threads",
+    "resolve",
+]
 
 NAMES = ("auto", "sequential", "threads")
 
 _instances: dict[str, Executor] = {}
 
 
-def check_executor(executor: object, whose: str) -> None:
-    """Raise unless `executor` names or is an executor.
+def check_executor(executor: object, whose: str) -> str | Executor:
+    """Return the executor that the user gave or named, or raise if it is none.
 
     Parameters:
         executor: what the user gave.
@@ -40,11 +55,22 @@ def check_executor(executor: object, whose: str) -> None:
                 f"{whose}: there is no executor {executor!r}; "
                 f"the names are {listed(NAMES)}." + hint(nearest(executor, NAMES))
             )
-    elif not isinstance(executor, Executor):
-        raise TypeError(
-            f"{whose}: an executor is a name or an instance of an executor, "
-            f"got {executor!r}"
-        )
+
+        return executor
+
+    if isinstance(executor, Executor):
+        return executor
+
+    if hasattr(executor, "submit"):
+        from .foreign import Foreign, is_pool
+
+        if is_pool(executor):
+            return Foreign(executor)  # type: ignore[arg-type]  # as good as one
+
+    raise TypeError(
+        f"{whose}: an executor is a name or an instance of an executor, "
+        f"got {executor!r}"
+    )
 
 
 def resolve(executor: str | Executor, is_async: bool) -> Executor:
@@ -77,5 +103,10 @@ def __getattr__(name: str) -> object:
         from .coroutines import Coroutines
 
         return Coroutines
+
+    if name == "Foreign":  # needs concurrent.futures
+        from .foreign import Foreign
+
+        return Foreign
 
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Protocol, TypeAlias
 
+    from ._flights import Flight
     from ._loop_worker import LoopWorker
 
-    #: Who runs a task: the name of a thread, or a worker on an event loop.
-    Worker: TypeAlias = str | LoopWorker
+    #: Who runs a task: the name of a thread, a worker on an event loop, or somebody in
+    #: a pool of the user's.
+    Worker: TypeAlias = str | LoopWorker | Flight
 
     class Work(Protocol):
         """Be what workers pull from: the engine of one run.
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
         negative number: then the worker has left the lane.
         """
 
+        compiled: Any  # whose `names` are those of tasks and `limits` their seconds
         functions: list[Callable[..., Any]]
         arguments: Any  # see `_calls`
         values: list[Any]
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
         def leave(self, lane: Lane, task: int) -> None: ...
         def cancel(self) -> None: ...
         def crash(self, error: BaseException) -> None: ...
+        def is_to_stop(self, task: int) -> bool: ...
         def was_asked_to_end(self, task: int) -> bool: ...
         def goes_on(self, task: int, worker: Worker, started: float) -> bool: ...
         def stalled(self, task: int, seconds: float) -> None: ...
@@ -58,11 +62,13 @@ class Executor:
 
     Attributes:
         name: what records call it.
+        is_kept: whether a graph may keep it beyond the run that it was given to.
     """
 
     __slots__ = ()
 
     name: str
+    is_kept = True
 
     def adapt(
         self, function: Callable[..., Any], is_async: bool, in_loop: bool
