@@ -77,8 +77,8 @@ RUNNERS: dict[str, Runner] = {
     "asyncio-sequential": awaited(with_asyncio, "sequential"),
     "trio-threads": awaited(trio.run, "threads"),
     "background": background,
-    "ThreadPoolExecutor": blocking(POOL),
-    "asyncio-ThreadPoolExecutor": awaited(with_asyncio, POOL),
+    "pool-threads": blocking(POOL),
+    "asyncio-pool-threads": awaited(with_asyncio, POOL),
 }
 
 

@@ -191,7 +191,12 @@ def test_records_tell_what_became_of_each_task(run) -> None:
         assert record.error is None
         assert record.traceback is None
         assert record.worker
-        assert record.executor in {"sequential", "threads", "coroutines"}
+        assert record.executor in {
+            "sequential",
+            "threads",
+            "coroutines",
+            "ThreadPoolExecutor",
+        }
     assert records["end"].started_at >= records["start"].started_at
 
 

@@ -73,6 +73,7 @@ class Call:
 
     def __call__(self) -> Any:
         self._is_here = True
+        self.raised = self.traceback = None  # a pool may try several times
         try:
             return self._context.run(_run, self._function, self._arguments, self)
         except BaseException as error:

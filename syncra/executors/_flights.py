@@ -320,6 +320,10 @@ class ForeignLane(Lane):
     def _report(self, flight: Flight, future: Any) -> None:
         try:
             value = future.result()
+            call = flight.call
+            if call is not None and call.raised is not None:
+                raise call.raised  # a future takes an exception that is false for none
+
             if value.__class__ is Result:
                 value = value.load()
         except BaseException as error:
