@@ -318,26 +318,28 @@ class ForeignLane(Lane):
             self._work.crash(error)
 
     def _report(self, flight: Flight, future: Any) -> None:
+        call = flight.call
+        assert call is not None
         try:
             value = future.result()
-            call = flight.call
-            if call is not None and call.raised is not None:
-                raise call.raised  # a future takes an exception that is false for none
-
             if value.__class__ is Result:
                 value = value.load()
-        except BaseException as error:
-            call = flight.call
-            is_own = error.__class__ is Raised or (
-                call is not None and error is call.raised
-            )
-            self._go_on(flight, self._fail(flight, error), is_own)
-        else:
+            # A future takes an exception that is false for none.
+            error = call.raised
+        except BaseException as raised:
+            # It asks exceptions things that they may not bear.
+            error = raised if call.raised is None else call.raised
+        if error is None:
             task = flight.task
             self._is_back(flight)
             following = self._work.advance(self, flight, task, value)
             del value
-            self._go_on(flight, following, True)
+            return self._go_on(flight, following, True)
+
+        is_own = error is call.raised or error.__class__ is Raised
+        following = self._fail(flight, error)
+        del error
+        self._go_on(flight, following, is_own)
 
     def _is_back(self, flight: Flight) -> None:
         with self._guard:
