@@ -385,9 +385,8 @@ class ForeignLane(Lane):
         elif call is not None and call.refused is not None:
             return refusal(name, self._name, *call.refused)
         elif isinstance(error, BrokenExecutor):
-            crashed = WorkerCrashed(
-                f"{self._name} broke while it had task {name!r}: {text_of(error)}", name
-            )
+            message = f"{self._name} is broken, and task {name!r} is lost with it"
+            crashed = WorkerCrashed(f"{message}: {text_of(error)}", name)
             crashed.__cause__ = error
             return crashed
         elif isinstance(error, CancelledError):

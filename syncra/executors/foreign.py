@@ -107,8 +107,15 @@ class Foreign(Executor):
         submits_at_once = _is_plain_pool_of_threads(self.pool)
         if width is None:
             width = _workers_of(self.pool)
-            spare = 0 if submits_at_once else SPARE
-        return ForeignLane(index, self.pool, self.name, width, spare, submits_at_once)
+            spare = 0 if submits_at_once or not width else SPARE
+        return ForeignLane(
+            index,
+            self.pool,
+            self.name,
+            width or MOST_IN_FLIGHT,
+            spare,
+            submits_at_once,
+        )
 
 
 def is_pool(candidate: object) -> bool:
@@ -130,10 +137,10 @@ def _is_plain_pool_of_threads(pool: object) -> bool:
 
 
 def _workers_of(pool: object) -> int:
-    """Return how many workers a pool has, or what does for one that does not tell."""
+    """Return how many workers a pool has, 0 for one that does not tell."""
     for attribute in ("_max_workers", "max_workers"):
         found = getattr(pool, attribute, None)
         if isinstance(found, int) and found > 0:
             return found
 
-    return MOST_IN_FLIGHT
+    return 0
