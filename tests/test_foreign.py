@@ -515,6 +515,7 @@ def test_a_pool_that_breaks_calls_back_with_its_lock_held() -> None:
         assert error.task == name
         assert isinstance(error.__cause__, BrokenExecutor)
     pool.shutdown()
+    multiprocessing.active_children()  # waits for those that have died
 
 
 def test_a_pool_whose_submit_blocks() -> None:
@@ -588,9 +589,6 @@ def processes() -> Iterator[ProcessPoolExecutor]:
 @pytest.fixture(scope="module")
 def loky_pool() -> Iterator[Any]:
     loky = pytest.importorskip("loky", reason="loky is not installed")
-    broken = loky.ProcessPoolExecutor(1)
-    broken.submit(functions.die).exception(60)
-    broken.shutdown()  # after the first one that breaks, loky keeps a file open
     with loky.ProcessPoolExecutor(2) as pool:
         for _ in pool.map(functions.double, range(20)):
             pass
@@ -792,17 +790,23 @@ def test_loky_sends_what_pickle_cannot(loky_pool) -> None:
     assert run["function"]() == 3
 
 
-def test_loky_with_a_process_that_dies(loky_pool) -> None:
-    """As with the pool of the standard library."""
-    import loky
-
+@pytest.fixture(scope="module")
+def run_that_broke_loky() -> Run:
+    """Loky keeps a file open afterwards, so it is not for the test to do this."""
+    loky = pytest.importorskip("loky", reason="loky is not installed")
     pool = loky.ProcessPoolExecutor(1)
     graph = Graph(executor=pool, on_error="continue")
     graph.add(functions.die)
-    error = graph().errors["die"]
+    run = graph()
+    pool.shutdown()
+    return run
+
+
+def test_loky_with_a_process_that_dies(run_that_broke_loky) -> None:
+    """As with the pool of the standard library."""
+    error = run_that_broke_loky.errors["die"]
     assert isinstance(error, WorkerCrashed)
     assert isinstance(error.__cause__, BrokenExecutor)
-    pool.shutdown()
 
 
 def test_interpreters() -> None:
