@@ -21,6 +21,7 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     ThreadPoolExecutor,
 )
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -815,7 +816,9 @@ def test_interpreters() -> None:
         from concurrent.futures import InterpreterPoolExecutor
     except ImportError:
         pytest.skip("this Python has no InterpreterPoolExecutor")
-    with InterpreterPoolExecutor(2) as pool:
+    path = str(Path(functions.__file__).parent)
+    find = f"import sys; sys.path.append({path!r})"
+    with InterpreterPoolExecutor(2, initializer=exec, initargs=(find,)) as pool:
         graph = Graph(executor=pool, on_error="continue")
         graph.add(functions.number)
         graph.add(functions.double, dependencies="number")

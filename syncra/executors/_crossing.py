@@ -234,7 +234,7 @@ class RemoteTraceback(Exception):
     """Show where an exception was raised, as the cause of it."""
 
     def __str__(self) -> str:
-        return f"in another process:\n{self.args[0]}"
+        return f"where it was raised:\n{self.args[0]}"
 
 
 class ToItsEnd:

@@ -45,11 +45,20 @@ class Flight:
         task: id of the task.
         place: where it is.
         is_revoked: whether it was to end.
+        delivered: whether it has ended because of that.
         call: what was submitted.
         future: what came for it.
     """
 
-    __slots__ = ("call", "future", "is_revoked", "place", "pool", "task")
+    __slots__ = (
+        "call",
+        "delivered",
+        "future",
+        "is_revoked",
+        "place",
+        "pool",
+        "task",
+    )
 
     def __init__(self, pool: str) -> None:
         self.pool = pool
@@ -59,7 +68,7 @@ class Flight:
         """Take over a task."""
         self.task = task
         self.place = _WAITS
-        self.is_revoked = False
+        self.is_revoked = self.delivered = False
         self.call: Call | None = None
         self.future: Any = None
 
@@ -349,6 +358,9 @@ class ForeignLane(Lane):
     def _fail(self, flight: Flight, error: BaseException) -> int:
         task = flight.task
         error = self._meant_by(flight, error)
+        flight.delivered = self._work.was_asked_to_end(task) or (
+            flight.is_revoked and is_cancelled_error(error)
+        )
         self._is_back(flight)
         return self._work.fail(self, flight, task, error)
 
@@ -381,7 +393,7 @@ class ForeignLane(Lane):
 
             if isinstance(error, KeyboardInterrupt):
                 # Ctrl-C reaches all processes of a terminal.
-                return self._cancelled(name, "was interrupted", error)
+                return _hit_by_ctrl_c(name, self._name, error)
         elif call is not None and call.refused is not None:
             return refusal(name, self._name, *call.refused)
         elif isinstance(error, BrokenExecutor):
@@ -394,19 +406,13 @@ class ForeignLane(Lane):
                 error.args = (f"{self._name} did not start it any more",)
         elif call is not None and flight.future is None:
             _note(error, f"{self._name} has not accepted it")
-        if (
-            flight.is_revoked
-            and (is_cancelled_error(error) or isinstance(error, CancelledError))
-            and not self._work.was_asked_to_end(flight.task)
-        ):
-            return self._cancelled(name, "was cancelled", error)
-
         return error
 
-    def _cancelled(self, name: str, what: str, cause: BaseException) -> TaskCancelled:
-        error = TaskCancelled(f"task {name!r} {what} in {self._name}", name)
-        error.__cause__ = cause
-        return error
+
+def _hit_by_ctrl_c(task: str, pool: str, error: BaseException) -> TaskCancelled:
+    cancelled = TaskCancelled(f"task {task!r} was interrupted in {pool}", task)
+    cancelled.__cause__ = error
+    return cancelled
 
 
 def _note(error: BaseException, note: str) -> None:
