@@ -25,6 +25,27 @@ class Synchronous(Executor):
         return future
 
 
+class ThreadForEach(Executor):
+    """Run each in a thread of its own."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def work() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+
+            try:
+                value = fn(*args, **kwargs)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(value)
+
+        threading.Thread(target=work).start()
+        return future
+
+
 class Held(Executor):
     """Keep what is submitted until it is released; count what is there."""
 

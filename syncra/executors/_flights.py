@@ -373,11 +373,19 @@ class ForeignLane(Lane):
             flight.bind(following)
             self._waiting.append(flight)
             sender = self._new_sender()
-        if sender is not None:
-            if may_submit and self._submits_at_once:
-                sender()
-            else:
+        if sender is None:
+            return
+
+        if may_submit and self._submits_at_once:
+            sender()
+        else:
+            try:
                 start_thread(sender)
+            except RuntimeError:
+                if not may_submit:
+                    raise
+
+                sender()  # there are no more threads to be had
 
     def _meant_by(self, flight: Flight, error: BaseException) -> BaseException:
         """Return the error of a task for what the pool has raised for it."""

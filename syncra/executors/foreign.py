@@ -31,22 +31,26 @@ class Foreign(Executor):
     busy.
 
     In a pool of threads each task has its own copy of the caller's context variables.
-    To a pool of processes go the function and its arguments, pickled; a task that is
-    decorated at the top level of a module can go, one with a `Context` cannot.
-    A coroutine function is run to its end by the worker that gets it, on asyncio.
+    To a pool of processes go the function and its arguments, pickled (by cloudpickle
+    what `pickle` cannot, if that is loaded). A task that is decorated at the top level
+    of a module can go, one that takes a `Context` cannot. A coroutine function is run
+    to its end by the worker that gets it, on asyncio.
 
-    The time of a task counts from when the pool gets it. What is still waiting in the
-    pool when its time is up or the run is to end is taken back. What runs there cannot
-    be interrupted, except coroutines in threads: it is abandoned, and goes on there.
+    The start of a task is when it is handed to the pool, and its `timeout=` counts from
+    then. What still waits in the pool when its time is up, or when the run is to end,
+    is taken back. What runs there cannot be interrupted, except a coroutine in a
+    thread: it is abandoned and goes on there, and its worker does nothing else until
+    then. If all workers hang, tasks without a timeout wait for them.
 
-    A task that runs another graph in the pool that it is running in takes up a worker
-    while it waits: if all of them do, they wait for ever. Give the inner graph another
-    executor.
+    A task that runs another graph in the pool that it is running in keeps its worker
+    while it waits for that: if all workers do so, they wait for ever. Give the inner
+    graph another executor.
 
     Parameters:
         pool: the pool.
         max_in_flight: how many tasks of a run are in it at once; by default as many as
-            it has workers and a few more, or 64 if it does not tell.
+            it has workers, and a few more if no task of the run has a timeout; 64 if
+            it does not tell how many it has.
 
     Raises:
         TypeError: if the pool has no `submit`, or max_in_flight is not an int.
