@@ -779,6 +779,15 @@ def test_a_process_that_dies() -> None:
         assert isinstance(error.__cause__, BrokenExecutor)
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_can_be_ended() -> None:
+    """It has not the signal handlers of the run during which it was made."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+        graph = Graph(executor=pool)
+        graph.add(functions.signals_are_usual)
+        assert graph()["signals_are_usual"] == (True, True)
+
+
 def test_loky_sends_what_pickle_cannot(loky_pool) -> None:
     """Functions without a name, and what they hold on to."""
     amount = 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -218,6 +219,13 @@ def take_anything(value: Any) -> str:
 
 def take_context(context: Context) -> str:
     return context.task
+
+
+def signals_are_usual() -> tuple[bool, bool]:
+    return (
+        signal.getsignal(signal.SIGINT) is signal.default_int_handler,
+        signal.getsignal(signal.SIGTERM) is signal.SIG_DFL,
+    )
 
 
 def die() -> None:
