@@ -544,6 +544,39 @@ def test_a_pool_whose_submit_blocks() -> None:
         assert len(graph.run(executor=pool)) == 100
 
 
+def test_what_waits_for_a_pool_whose_submit_blocks_is_cancelled(release) -> None:
+    """At once, though who would submit it is waiting himself."""
+    blocks = threading.Event()
+
+    class Full(Held):
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            if self.kept:
+                blocks.set()
+                release.wait()
+            return super().submit(fn, *args, **kwargs)
+
+    pool = Full()
+    graph = Graph(executor=Foreign(pool, 2))
+    graph.add(lambda: 1, name="first")
+    graph.add(lambda: 1, name="blocks")
+    graph.add(lambda: 1, name="waits")
+    run = graph.start()
+    assert blocks.wait(60)
+    pool.release()
+    assert run.progress.running == 2
+    run.cancel(grace=60)
+    while run.records["waits"].state != "cancelled":
+        threading.Event().wait(0.001)
+    release.set()
+    assert run.wait(60)
+    assert states_of(run) == {
+        "first": "succeeded",
+        "blocks": "cancelled",
+        "waits": "cancelled",
+    }
+    assert run.records["blocks"].error is None
+
+
 def test_a_fault_of_a_pool_ends_the_run() -> None:
     """Nobody waits for ever."""
 

@@ -173,7 +173,7 @@ class ForeignLane(Lane):
                 self._sender = None
             self._active -= 1
             self.vacant = False
-            if not self._active:
+            if self._waiting or not self._active:
                 raise
 
     def left(self) -> None:
@@ -187,15 +187,17 @@ class ForeignLane(Lane):
                 return False
 
             worker.is_revoked = True
-            if worker.place == _WAITS:
-                return True
-
             call, future = worker.call, worker.future
-        if future is not None and self._cancels(future):
+            is_waiting = worker in self._waiting
+            if is_waiting:
+                self._waiting.remove(worker)
+        if is_waiting:
+            # Whoever submits may be waiting himself, for a place in the pool.
+            start_thread(partial(self._send_not, worker))
+        if call is None:
             return True
 
-        assert call is not None
-        return call.interrupt()
+        return (future is not None and self._cancels(future)) or call.interrupt()
 
     def abandon(self, task: int, worker: Worker) -> None:
         self.left()
@@ -213,9 +215,7 @@ class ForeignLane(Lane):
         """Take a task back from the pool; return whether that was possible."""
         self._canceller = get_ident()
         try:
-            return future.cancel() is True
-        except Exception:
-            return False
+            return _take_back(future)
         finally:
             self._canceller = 0
 
@@ -275,9 +275,7 @@ class ForeignLane(Lane):
                 flight.place = _LEAVES
                 self._leaving = flight
         if is_revoked:
-            flight.is_revoked = True
-            unsent = CancelledError(f"it had not been given to {self._name}")
-            return self._go_on(flight, self._fail(flight, unsent))
+            return self._send_not(flight)
 
         try:
             future: Any = self._pool.submit(call)
@@ -286,8 +284,17 @@ class ForeignLane(Lane):
             return self._go_on(flight, self._fail(flight, error))
 
         if self._has_left(flight, future):
-            self._cancels(future)
+            _take_back(future)  # it was to end while it left
         future.add_done_callback(partial(self._done, flight))
+
+    def _send_not(self, flight: Flight) -> None:
+        """Report a task as cancelled that was to end before it was submitted."""
+        flight.is_revoked = True
+        unsent = CancelledError(f"it had not been given to {self._name}")
+        try:
+            self._go_on(flight, self._fail(flight, unsent))
+        except BaseException as error:
+            self._work.crash(error)
 
     def _call(self, task: int) -> Call:
         work = self._work
@@ -421,6 +428,13 @@ def _hit_by_ctrl_c(task: str, pool: str, error: BaseException) -> TaskCancelled:
     cancelled = TaskCancelled(f"task {task!r} was interrupted in {pool}", task)
     cancelled.__cause__ = error
     return cancelled
+
+
+def _take_back(future: Any) -> bool:
+    try:
+        return future.cancel() is True
+    except Exception:
+        return False
 
 
 def _note(error: BaseException, note: str) -> None:
