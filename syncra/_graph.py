@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ._options import NamedOptions, RunOptions
     from ._run import Run
     from ._task import AsyncTask
-    from .executors import Executor
+    from .executors import AnyExecutor, Executor
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -42,7 +42,7 @@ class Graph(Definition):
         name: what messages and records call it; "graph" if None.
         executor: how tasks are executed that do not say so themselves: "auto"
             (coroutines on the event loop, functions in threads), "sequential",
-            "threads", or an executor.
+            "threads", an executor, or a pool of `concurrent.futures`.
         on_error: what a failing task does to the run: "raise" ends it and raises;
             "continue" skips what depends on the task and raises nothing; "rollback"
             ends it, undoes what has succeeded, and raises.
@@ -67,14 +67,13 @@ class Graph(Definition):
         self,
         name: str | None = None,
         *,
-        executor: str | Executor = "auto",
+        executor: AnyExecutor = "auto",
         on_error: str = "raise",
     ) -> None:
         super().__init__(name)
         whose = f"graph {self.name!r}"
-        check_executor(executor, whose)
+        self.executor: str | Executor = check_executor(executor, whose)
         check_on_error(on_error, whose)
-        self.executor = executor
         self.on_error = on_error
 
     if TYPE_CHECKING:
@@ -234,7 +233,7 @@ class Graph(Definition):
         *,
         in_loop: bool = False,
         targets: Iterable[Target] | None = None,
-        executor: str | Executor | None = None,
+        executor: AnyExecutor | None = None,
         on_error: str | None = None,
         timeout: float | None = None,
         grace: float | None = None,
@@ -248,7 +247,7 @@ class Graph(Definition):
         if executor is None:
             executor = self.executor
         else:
-            check_executor(executor, f"run of graph {self.name!r}")
+            executor = check_executor(executor, f"run of graph {self.name!r}")
         if on_error is None:
             on_error = self.on_error
         else:

@@ -40,8 +40,15 @@ def call_soon_here() -> Callable[[Callable[[], object]], Any]:
 
 
 def is_cancelled_error(error: BaseException) -> bool:
-    """Return whether asyncio or trio raise it where a coroutine is cancelled."""
-    for name, attribute in (("asyncio", "CancelledError"), ("trio", "Cancelled")):
+    """Return whether asyncio or trio raise it where a coroutine is cancelled.
+
+    Or a pool, for what it had not started.
+    """
+    for name, attribute in (
+        ("asyncio", "CancelledError"),
+        ("trio", "Cancelled"),
+        ("concurrent.futures", "CancelledError"),
+    ):
         kind = getattr(modules.get(name), attribute, None)
         if kind is not None and isinstance(error, kind):
             return True

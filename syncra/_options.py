@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from ._definition import Target
     from ._task import Dependencies, Task
-    from .executors import Executor
+    from .executors import AnyExecutor, Executor
 
     class TaskOptions(TypedDict, total=False):
         """Hold what `task()` takes beside graph, name and wiring."""
 
         outputs: Iterable[str]
         kwargs: Mapping[str, Any] | None
-        executor: str | Executor | None
+        executor: AnyExecutor | None
         retry: int | Retry | None
         timeout: float | None
         trigger: str
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
         """Hold what `graph.run()` takes beside the inputs."""
 
         targets: Iterable[Target] | None
-        executor: str | Executor | None
+        executor: AnyExecutor | None
         on_error: str | None
         timeout: float | None
         grace: float | None
@@ -68,7 +68,7 @@ def options_from(
     *,
     outputs: Iterable[str] = (),
     kwargs: Mapping[str, Any] | None = None,
-    executor: str | Executor | None = None,
+    executor: AnyExecutor | None = None,
     retry: int | Retry | None = None,
     timeout: float | None = None,
     trigger: str = "all_succeeded",
@@ -98,7 +98,7 @@ def options_from(
         raise _no_such_option(next(iter(unknown)), whose)
 
     if executor is not None:
-        check_executor(executor, whose)
+        executor = check_executor(executor, whose)
     if kwargs is not None and not all(isinstance(key, str) for key in kwargs):
         raise TypeError(f"{whose}: the keys of kwargs= are parameter names")
 

@@ -143,8 +143,8 @@ def timed_out(engine: Any, task: int, worker: Worker | None = None) -> TaskTimeo
     if worker is None:
         return error
 
-    if hasattr(worker, "pid"):
-        error.add_note(f"its {worker} did not end when it was told to, and was killed")
+    if hasattr(worker, "note_when_lost"):
+        error.add_note(worker.note_when_lost)
         return error
 
     where = _where(worker) if isinstance(worker, str) else ""

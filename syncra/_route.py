@@ -105,6 +105,9 @@ class Route:
 
 def route(compiled: Compiled, executor: str | Executor, in_loop: bool) -> Route:
     """Return the route of a compiled graph, made at its first use."""
+    if not isinstance(executor, str) and not executor.is_kept:
+        return Route(compiled, executor, in_loop)
+
     key = (executor, in_loop)
     found = compiled.routes.get(key)
     if found is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 # `signal` itself imports `enum`, which takes longer than a small graph.
 import _signal  # type: ignore[import-not-found]
+import os
 from threading import Lock, current_thread, main_thread
 
 from ._clock import clock
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from ._session import Session
 
 _PACKAGE = __file__[: -len("_signals.py")]
+
+#: Guards whose handlers are in force.
+_guards: list[SignalGuard] = []
 
 
 def wait_for(lock: Lock) -> None:
@@ -92,6 +96,7 @@ class SignalGuard:
                     return self  # in a subinterpreter
 
                 self._before.append((number, before))
+        _guards.append(self)
         return self
 
     def __exit__(self, *raised: object) -> None:
@@ -100,6 +105,14 @@ class SignalGuard:
             restored, self._before = self._before[::-1], []
         for number, before in restored:
             _signal.signal(number, before)
+        if self in _guards:
+            _guards.remove(self)
+
+    def leave_child(self) -> None:
+        """Let signals do in a child made by fork what they did before the run."""
+        for number, before in self._before[::-1]:
+            _signal.signal(number, before)
+        self._before = []
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         # Runs in the main thread between any two instructions, so it takes no lock:
@@ -144,3 +157,14 @@ class SignalGuard:
                     _signal_main_thread(number)
 
         call_at(clock() + 0.005, again)
+
+
+def _leave_child() -> None:
+    # The run is its parent's, and a worker of a pool must end when it is told to.
+    for guard in _guards:
+        guard.leave_child()
+    _guards.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_child)

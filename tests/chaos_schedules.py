@@ -36,7 +36,10 @@ FAULTS = (
     *("hang", "hang", "race", "block", "stubborn", "tidy"),
 )
 
-EXECUTORS = ("auto", "sequential", "threads", "one-thread", "three-threads")
+EXECUTORS = (
+    *("auto", "sequential", "threads", "one-thread", "three-threads"),
+    *("pool", "synchronous-pool"),
+)
 
 WAYS = (
     "main",

@@ -20,9 +20,10 @@ import psutil
 import trio
 from chaos_schedules import Schedule
 from chaos_tasks import Tasks
+from tests_foreign import Synchronous, ThreadForEach
 
 from syncra import Run, _run
-from syncra.executors import Executor, Threads, _pool
+from syncra.executors import Executor, Foreign, Threads, _pool
 
 #: Seconds after which a run counts as hanging: stacks are shown, the process ends.
 HARD_LIMIT = 20.0
@@ -32,6 +33,9 @@ PATIENCE = 0.3
 EXECUTORS: dict[str, str | Executor] = {
     "one-thread": Threads(1),
     "three-threads": Threads(3),
+    # One of the standard library would be full of what hangs.
+    "pool": Foreign(ThreadForEach(), 3),
+    "synchronous-pool": Foreign(Synchronous()),
 }
 
 

@@ -7,6 +7,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psutil
@@ -15,7 +16,7 @@ import trio
 
 from syncra import Graph, Run
 from syncra._processes.births import guardian_pid
-from syncra._processes.child import idle_pids
+from syncra._processes.idle import idle_pids
 from syncra.executors import Threads, _pool
 
 Runner = Callable[..., Run]
@@ -64,6 +65,9 @@ def background(graph: Graph, /, inputs: Any = None, **options: Any) -> Run:
     return run
 
 
+#: A pool of a user's, which lives longer than any run.
+POOL = ThreadPoolExecutor(4, "pool-of-the-tests")
+
 #: Every way to run a graph, by name. The contract suite runs over all of them.
 RUNNERS: dict[str, Runner] = {
     "sequential": blocking("sequential"),
@@ -77,6 +81,8 @@ RUNNERS: dict[str, Runner] = {
     "background": background,
     "processes": blocking("processes"),
     "asyncio-processes": awaited(with_asyncio, "processes"),
+    "pool-threads": blocking(POOL),
+    "asyncio-pool-threads": awaited(with_asyncio, POOL),
 }
 
 
@@ -120,7 +126,9 @@ def leftovers() -> set[str]:
     threads = [
         thread
         for thread in threading.enumerate()
-        if thread.is_alive() and thread.name != "syncra-clock"
+        if thread.is_alive()
+        and thread.name != "syncra-clock"
+        and not thread.name.startswith("pool-of-the-tests")
     ]
     kept = [thread for thread in threads if thread.name.startswith("syncra-")]
     found = {

@@ -34,6 +34,7 @@ FLOORS = (
     {"_processes.guardian"},
     {"_processes.births"},
     {"_processes.child"},
+    {"_processes.idle"},
     # The core, pure.
     {"_core", "_core.deadlines", "_core.plan", "_core.policy", "_core.states"},
     {"_core.machine"},
@@ -49,10 +50,15 @@ FLOORS = (
     {"executors._pool"},
     {"executors._private_loop"},
     {"executors._base", "executors._in_thread"},
-    {"executors._loop_worker"},
-    {"executors._on_asyncio", "executors._on_trio", "executors._stalls"},
+    {"executors._crossing", "executors._loop_worker"},
+    {
+        "executors._flights",
+        "executors._on_asyncio",
+        "executors._on_trio",
+        "executors._stalls",
+    },
     {"executors.coroutines", "executors.threads"},
-    {"executors._desk", "executors.sequential"},
+    {"executors._desk", "executors.foreign", "executors.sequential"},
     {"executors.processes"},
     {"executors"},
     # What a graph is.

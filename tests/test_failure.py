@@ -33,7 +33,16 @@ one_at_a_time = pytest.mark.parametrize(
 )
 concurrent = pytest.mark.parametrize(
     "run",
-    ["threads", "auto", "asyncio", "trio", "trio-threads", "background"],
+    [
+        "threads",
+        "auto",
+        "asyncio",
+        "trio",
+        "trio-threads",
+        "background",
+        "pool-threads",
+        "asyncio-pool-threads",
+    ],
     indirect=True,
 )
 every_policy = pytest.mark.parametrize("on_error", ON_ERROR)

@@ -193,7 +193,13 @@ def test_records_tell_what_became_of_each_task(run) -> None:
         assert record.error is None
         assert record.traceback is None
         assert record.worker
-        assert record.executor in {"sequential", "threads", "coroutines", "processes"}
+        assert record.executor in {
+            "sequential",
+            "threads",
+            "coroutines",
+            "processes",
+            "ThreadPoolExecutor",
+        }
     assert records["end"].started_at >= records["start"].started_at
 
 

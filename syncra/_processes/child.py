@@ -6,7 +6,6 @@ by tokens (see `worker`): what it has no token for yet can be taken back.
 
 from __future__ import annotations
 
-import atexit
 import os
 import select
 import signal
@@ -15,9 +14,8 @@ from collections import deque
 from threading import Lock
 from weakref import WeakSet
 
-from .._alarm import call_at
 from .._clock import clock
-from . import births, wire
+from . import wire
 from .births import Birth
 from .worker import NUMBER
 
@@ -27,10 +25,12 @@ if TYPE_CHECKING:
 
     from .wire import Frame
 
-#: Seconds after which an idle child is ended.
-IDLE_SECONDS = 30.0
 #: The most bytes of tasks that are sent behind others.
 _MOST_AHEAD = 1 << 15
+
+
+#: All that have begun and not ended.
+all_children: WeakSet[Child] = WeakSet()
 
 
 class Died(Exception):
@@ -110,6 +110,11 @@ class Child:
     def __str__(self) -> str:
         return f"process {self.pid}" if self.pid is not None else "process"
 
+    @property
+    def note_when_lost(self) -> str:
+        """Return what the error of a task says for which it was ended by force."""
+        return f"its {self} did not end when it was told to, and was killed"
+
     def begin(self) -> None:
         """Begin the process, if it is not there yet.
 
@@ -123,7 +128,7 @@ class Child:
         self._tokens, interrupts = os.pipe(), os.pipe()
         self._interrupt = interrupts[1]
         self._wake = os.pipe()
-        _all.add(self)
+        all_children.add(self)
         try:
             for fd in (self._tokens[0], interrupts[0], *self._wake):
                 os.set_blocking(fd, False)
@@ -347,7 +352,7 @@ class Child:
         self._connection.close()
         for fd in (*self._tokens, *self._wake, self._interrupt):
             os.close(fd)
-        _all.discard(self)
+        all_children.discard(self)
 
     def forget(self) -> None:
         """Have nothing to do with it, in a forked child of its owner."""
@@ -355,80 +360,6 @@ class Child:
             os.close(self._birth.status)
             self._birth = None
             self._close_pipes()
-
-
-# Children that nobody uses.
-
-_all: WeakSet[Child] = WeakSet()
-_idle: dict[str, list[Child]] = {method: [] for method in births.METHODS}
-_idle_lock = Lock()
-
-
-def hire(method: str) -> Child:
-    """Return an idle child, or one that has not begun yet."""
-    while True:
-        with _idle_lock:
-            idle = _idle[method]
-            child = idle.pop() if idle else Child(method)
-        if not child.has_died():
-            return child
-
-        child.close()
-
-
-def dismiss(child: Child) -> None:
-    """Keep a child for the next one who wants one, or end it if it is of no use."""
-    if child.spent or child.pid is None:
-        child.close()
-        return
-
-    child.idle_since = now = clock()
-    with _idle_lock:
-        _idle[child.method].append(child)
-    call_at(now + IDLE_SECONDS, _end_old)
-
-
-def end_idle(method: str) -> None:
-    """End the idle children of a kind."""
-    with _idle_lock:
-        ended, _idle[method] = _idle[method], []
-    for child in ended:
-        child.close()
-
-
-def idle_pids() -> set[int]:
-    """Return the numbers of the idle children."""
-    with _idle_lock:
-        return {child.pid or 0 for idle in _idle.values() for child in idle}
-
-
-def _end_old() -> None:
-    """End the children that have been idle for long, and the guardian with the last."""
-    limit = clock() - IDLE_SECONDS
-    for method, idle in _idle.items():
-        with _idle_lock:
-            old = [child for child in idle if child.idle_since <= limit]
-            _idle[method] = [child for child in idle if child.idle_since > limit]
-        for child in old:
-            child.close()
-    births.end_guardian_if_unused()
-
-
-@atexit.register
-def _end_all() -> None:
-    for method in births.METHODS:
-        end_idle(method)
-    births.end_guardian()
-
-
-def _forget_all() -> None:
-    for idle in _idle.values():
-        idle.clear()
-    for child in list(_all):
-        child.forget()
-
-
-os.register_at_fork(after_in_child=_forget_all)
 
 
 def ended_by(exitcode: int | None) -> tuple[int | None, int | None, str]:

@@ -54,7 +54,7 @@ def dump(value: Any) -> Dumped:
     # Slower, but it finds the functions of tasks, and pickles others by value.
     buffers.clear()
     try:
-        return _dump_with_functions(value, is_small), buffers
+        return dump_with_functions(value, is_small), buffers
     except Exception:
         raise first from None
     finally:
@@ -93,27 +93,37 @@ def dump_function(function: Callable[..., Any]) -> bytes:
         Unpicklable: if it is neither found by its name nor can be pickled by value.
     """
     try:
-        return _dump_with_functions(function)
+        return dump_with_functions(function)
     except Exception as error:
         text = str(error) or type(error).__name__
         raise Unpicklable("function", text, culprit(function, "function")) from error
 
 
-def _dump_with_functions(
-    value: Any, is_small: Callable[[pickle.PickleBuffer], object] | None = None
+def dump_with_functions(
+    value: Any,
+    is_small: Callable[[pickle.PickleBuffer], object] | None = None,
+    pickler: Any = None,
 ) -> bytes:
+    """Return the pickle of a value that may hold functions of tasks, and others.
+
+    Parameters:
+        value: what to pickle.
+        is_small: says whether a buffer is to be in the pickle.
+        pickler: the class to use, made by `by_reference`.
+    """
     file = io.BytesIO()
     try:
-        _ByReference(file, PROTOCOL, buffer_callback=is_small).dump(value)
+        made = (pickler or _ByReference)(file, PROTOCOL, buffer_callback=is_small)
+        made.dump(value)
     except Exception as error:
         file = io.BytesIO()
-        pickler = _by_value()
-        if pickler is None:
+        by_value = _by_value()
+        if by_value is None:
             if isinstance(error, _NotFound):
                 error.args = (f"{error}; {HOW_BY_VALUE}",)
             raise
 
-        pickler(file, PROTOCOL, buffer_callback=is_small).dump(value)
+        by_value(file, PROTOCOL, buffer_callback=is_small).dump(value)
     return file.getvalue()
 
 
@@ -124,14 +134,17 @@ class _NotFound(pickle.PicklingError):
     """Report a function that other processes cannot find."""
 
 
-class _ByReference(pickle.Pickler):
-    """Pickle functions by reference, those of tasks and other decorated ones too."""
+def by_reference(base: Any) -> Any:
+    """Return a pickler class that finds the functions of tasks and decorated ones."""
 
-    def reducer_override(self, value: Any) -> Any:
-        if type(value) is FunctionType:
-            return _reference(value)
+    class ByReference(base):  # type: ignore[misc]
+        def reducer_override(self, value: Any) -> Any:
+            return _reference(value) if type(value) is FunctionType else NotImplemented
 
-        return NotImplemented
+    return ByReference
+
+
+_ByReference = by_reference(pickle.Pickler)
 
 
 def _by_value() -> Any:
@@ -232,7 +245,7 @@ def _dump_one(error: BaseException) -> bytes | None:
     except Exception:
         pass
     try:
-        data = _dump_with_functions(error)
+        data = dump_with_functions(error)
         load(data)
     except Exception:
         return None
@@ -329,12 +342,30 @@ def culprit(value: Any, name: str) -> str:
     return path
 
 
+def culprit_among(function: Callable[..., Any], arguments: tuple[Any, ...]) -> str:
+    """Return which argument, and what in it, cannot be pickled."""
+    from inspect import signature
+
+    try:
+        names = list(signature(function).parameters)
+    except (TypeError, ValueError):
+        names = []
+    for index, argument in enumerate(arguments):
+        name = names[index] if index < len(names) else f"argument {index + 1}"
+        try:
+            dump(argument)
+        except BaseException:
+            return culprit(argument, name)
+
+    return ""
+
+
 def _can_be_pickled(value: Any) -> bool:
     if isinstance(value, (str, bytes, int, float, type(None))):
         return True
 
     try:
-        _dump_with_functions(value)
+        dump_with_functions(value)
     except BaseException:
         return False
 

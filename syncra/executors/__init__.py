@@ -1,7 +1,8 @@
 """Executors: how the callables of tasks are executed.
 
 Chosen by name ("auto", "sequential", "threads", "processes") or as an instance, for a
-graph, a run or a task.
+graph, a run or a task. A pool of `concurrent.futures`, or what looks like one, is an
+instance too.
 """
 
 from __future__ import annotations
@@ -12,12 +13,20 @@ from .threads import Threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import concurrent.futures
+    from typing import TypeAlias
+
     from .coroutines import Coroutines
+    from .foreign import Foreign
     from .processes import Processes
+
+    #: What users give as `executor=`.
+    AnyExecutor: TypeAlias = str | Executor | concurrent.futures.Executor
 
 __all__ = [
     "Coroutines",
     "Executor",
+    "Foreign",
     "Lane",
     "Processes",
     "Sequential",
@@ -30,8 +39,8 @@ NAMES = ("auto", "sequential", "threads", "processes")
 _instances: dict[str, Executor] = {}
 
 
-def check_executor(executor: object, whose: str) -> None:
-    """Raise unless `executor` names or is an executor.
+def check_executor(executor: object, whose: str) -> str | Executor:
+    """Return the executor that the user gave or named, or raise if it is none.
 
     Parameters:
         executor: what the user gave.
@@ -49,11 +58,22 @@ def check_executor(executor: object, whose: str) -> None:
                 f"{whose}: there is no executor {executor!r}; "
                 f"the names are {listed(NAMES)}." + hint(nearest(executor, NAMES))
             )
-    elif not isinstance(executor, Executor):
-        raise TypeError(
-            f"{whose}: an executor is a name or an instance of an executor, "
-            f"got {executor!r}"
-        )
+
+        return executor
+
+    if isinstance(executor, Executor):
+        return executor
+
+    if hasattr(executor, "submit"):
+        from .foreign import Foreign, is_pool
+
+        if is_pool(executor):
+            return Foreign(executor)  # type: ignore[arg-type]  # as good as one
+
+    raise TypeError(
+        f"{whose}: an executor is a name or an instance of an executor, "
+        f"got {executor!r}"
+    )
 
 
 def resolve(executor: str | Executor, is_async: bool) -> Executor:
@@ -96,5 +116,9 @@ def __getattr__(name: str) -> object:
         from .processes import Processes
 
         return Processes
+    if name == "Foreign":  # needs concurrent.futures
+        from .foreign import Foreign
+
+        return Foreign
 
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from typing import Any, Protocol, TypeAlias
 
     from .._processes.child import Child
+    from ._flights import Flight
     from ._loop_worker import LoopWorker
 
-    #: Who runs a task: the name of a thread, a worker on an event loop, a process.
-    Worker: TypeAlias = str | LoopWorker | Child
+    #: Who runs a task: the name of a thread, a worker on an event loop, a process, or
+    #: somebody in a pool of the user's.
+    Worker: TypeAlias = str | LoopWorker | Child | Flight
 
     class Work(Protocol):
         """Be what workers pull from: the engine of one run.
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
         negative number: then the worker has left the lane.
         """
 
+        compiled: Any  # whose `names` are those of tasks and `limits` their seconds
         functions: list[Callable[..., Any]]
         arguments: Any  # see `_calls`
         values: list[Any]
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
         def withdraw(self, task: int) -> None: ...
         def cancel(self) -> None: ...
         def crash(self, error: BaseException) -> None: ...
+        def is_to_stop(self, task: int) -> bool: ...
         def was_asked_to_end(self, task: int) -> bool: ...
         def goes_on(self, task: int, worker: Worker, started: float) -> bool: ...
         def is_limited(self, task: int) -> bool: ...
@@ -65,11 +69,13 @@ class Executor:
 
     Attributes:
         name: what records call it.
+        is_kept: whether a graph may keep it beyond the run that it was given to.
     """
 
     __slots__ = ()
 
     name: str
+    is_kept = True
 
     def adapt(
         self, function: Callable[..., Any], is_async: bool, in_loop: bool

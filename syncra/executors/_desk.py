@@ -6,8 +6,7 @@ from functools import partial
 
 from .._clock import clock
 from .._names import text_of
-from .._processes import child as children
-from .._processes import pickles, wire
+from .._processes import idle, pickles, wire
 from .._processes.child import Died, Quiet, ended_by
 from ..errors import (
     RemoteTaskError,
@@ -19,7 +18,6 @@ from ._base import Lane
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from ._base import Work
@@ -95,7 +93,7 @@ class Desk(Lane):
                 self._child.kill()
                 self._run.put_back(self._child.take_back())
         finally:
-            children.dismiss(self._child)
+            idle.dismiss(self._child)
 
     def _turn(self) -> int:
         """Send what is to be sent, and take what comes; return what to do next."""
@@ -163,7 +161,7 @@ class Desk(Lane):
         try:
             return pickles.dump((number, *arguments))
         except BaseException as error:
-            path = _culprit(function.__wrapped__, arguments)
+            path = pickles.culprit_among(function.__wrapped__, arguments)
             raise self._unpicklable(task, "argument", path, error) from error
 
     def _receive(self) -> int:
@@ -292,21 +290,3 @@ class Desk(Lane):
             text,
             traceback,
         )
-
-
-def _culprit(function: Callable[..., Any], arguments: tuple[Any, ...]) -> str:
-    """Return which argument, and what in it, cannot be pickled."""
-    from inspect import signature
-
-    try:
-        names = list(signature(function).parameters)
-    except (TypeError, ValueError):
-        names = []
-    for index, argument in enumerate(arguments):
-        name = names[index] if index < len(names) else f"argument {index + 1}"
-        try:
-            pickles.dump(argument)
-        except BaseException:
-            return pickles.culprit(argument, name)
-
-    return ""

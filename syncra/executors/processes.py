@@ -13,8 +13,7 @@ import sys
 from functools import partial
 from math import inf
 
-from .._processes import child as children
-from .._processes import pickles
+from .._processes import idle, pickles
 from .._processes.births import METHODS
 from .._processes.child import Child
 from .._processes.entry import main_place
@@ -114,7 +113,7 @@ class Processes(Executor):
         Those of other `Processes` with the same start method are among them. Not
         needed: they end after half a minute, and with the program.
         """
-        children.end_idle(self.start_method)
+        idle.end_idle(self.start_method)
 
 
 class Shipment:
@@ -171,7 +170,7 @@ class ProcessLane(ThreadLane):
 
     def hire_child(self) -> Child:
         """Return a child that may not have begun."""
-        return children.hire(self._executor.start_method)
+        return idle.hire(self._executor.start_method)
 
     def set_up(self, child: Child) -> None:
         """Make a child ready for tasks of the run.

@@ -165,12 +165,12 @@ def _work(run: Work, lane: Lane) -> None:
         run.crash(error)
 
 
-def checked_workers(max_workers: object) -> int:
+def checked_workers(max_workers: object, option: str = "max_workers") -> int:
     """Return a number of workers, or raise for what cannot be one."""
     if isinstance(max_workers, bool) or not isinstance(max_workers, int):
-        raise TypeError(f"max_workers is a positive int, got {max_workers!r}")
+        raise TypeError(f"{option} is a positive int, got {max_workers!r}")
 
     if max_workers < 1:
-        raise ValueError(f"max_workers is at least 1, got {max_workers}")
+        raise ValueError(f"{option} is at least 1, got {max_workers}")
 
     return max_workers

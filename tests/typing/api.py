@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any, assert_type
 
 from syncra import Context, Graph, Run, Task, get_graph, list_graphs, task
-from syncra.executors import Threads
+from syncra.executors import Foreign, Threads
 
 
 # Every spelling of the decorator keeps the parameters and the result.
@@ -116,5 +117,25 @@ assert_type(decorate(plain)(3), str)
 
 with graph.override({first: lambda: b"x", "a": plain}) as overridden:
     assert_type(overridden, Graph)
+
+
+# Pools are executors wherever one is taken.
+def in_pools(processes: ProcessPoolExecutor, any_pool: Executor) -> None:
+    pooled = Graph("pooled", executor=ThreadPoolExecutor(2))
+    pooled.add(plain, executor=processes)
+
+    @pooled.task(executor=Foreign(any_pool, max_in_flight=100))
+    def in_pool(number: int) -> str:
+        return str(number)
+
+    @task(graph="pooled", executor=any_pool)
+    def in_any_pool(number: int) -> float:
+        return number / 2
+
+    run = pooled.run({"number": 3}, executor=any_pool)
+    assert_type(run[in_pool], str)
+    assert_type(run[in_any_pool], float)
+    pooled.start(executor=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
 
 functions: list[Callable[..., Any]] = [extract, enrich]  # tasks are callables

@@ -1,0 +1,311 @@
+"""What crosses the border between two processes: a call, and what came of it.
+
+A pool does not say whether it works in this process. So it is given a `Call`, which it
+may simply call. If it pickles it instead, a `RemoteCall` arrives on the other side, and
+what comes back is a `Result` or a `Raised`. To the pool each of them is a few bytes:
+what cannot be pickled, or not be rebuilt, costs its own task and never the pool.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from threading import Lock
+from types import CoroutineType
+
+from .._loops import refuse_coroutine
+from .._names import text_of
+from .._processes import Unpicklable, pickles
+from ..errors import RemoteTaskError, SerializationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Task
+    from collections.abc import Callable
+    from contextvars import Context
+    from types import TracebackType
+    from typing import Any
+
+#: Held while a coroutine begins, ends, or is told to end.
+_guard = Lock()
+
+
+class Call:
+    """Call a function for a task, here or wherever it is sent.
+
+    Parameters:
+        function: what to call.
+        arguments: what with.
+        context: the context of the task; left behind where the call is sent away.
+
+    Attributes:
+        raised: what the function has raised in this process, or None.
+        traceback: its traceback as it came from the function.
+        refused: what could not be sent, "function" or "argument", and why; or None.
+        was_told: whether a coroutine was to end.
+    """
+
+    __slots__ = (
+        "_arguments",
+        "_context",
+        "_function",
+        "_is_here",
+        "_running",
+        "raised",
+        "refused",
+        "traceback",
+        "was_told",
+    )
+
+    def __init__(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], context: Context
+    ) -> None:
+        self._function = function
+        self._arguments = arguments
+        self._context = context
+        self._is_here = False
+        self._running: tuple[AbstractEventLoop, Task[Any]] | None = None
+        self.raised: BaseException | None = None
+        self.traceback: TracebackType | None = None
+        self.refused: tuple[str, BaseException, str] | None = None
+        self.was_told = False
+
+    def __call__(self) -> Any:
+        self._is_here = True
+        self.raised = self.traceback = None  # a pool may try several times
+        try:
+            return self._context.run(_run, self._function, self._arguments, self)
+        except BaseException as error:
+            # The pool adds frames of its own, or raises something of its own.
+            self.raised = error
+            self.traceback = error.__traceback__
+            raise
+
+    def interrupt(self) -> bool:
+        """Have a coroutine cancelled; return whether it is one that runs here."""
+        with _guard:
+            self.was_told = True  # seen by one that is about to begin
+            if self._running is not None:
+                loop, task = self._running
+                loop.call_soon_threadsafe(task.cancel)
+            return self.is_coroutine
+
+    @property
+    def is_coroutine(self) -> bool:
+        """Return whether it is a coroutine in this process."""
+        is_declared = self._function.__class__ is ToItsEnd
+        return self._running is not None or (self._is_here and is_declared)
+
+    def begins(self, loop: AbstractEventLoop, task: Task[Any]) -> None:
+        """Take note of the asyncio task that the function turned out to be."""
+        with _guard:
+            self._running = loop, task
+            if self.was_told:
+                task.cancel()
+
+    def ends(self) -> None:
+        """Take note that this task is over."""
+        with _guard:
+            self._running = None
+
+    def __reduce__(self) -> Any:
+        stage = "function"
+        try:
+            function = pickles.dump_function(self._function)
+            stage = "argument"
+            arguments = dumps(self._arguments)
+        except Unpicklable as error:
+            self.refused = stage, error.__cause__ or error, error.path
+            raise
+        except BaseException as error:
+            path = pickles.culprit_among(self._function, self._arguments)
+            self.refused = stage, error, path
+            raise
+
+        return RemoteCall, (function, arguments)
+
+
+class RemoteCall:
+    """Be a call that has been sent away.
+
+    Parameters:
+        function: what to call, pickled.
+        arguments: what with, pickled.
+    """
+
+    __slots__ = ("_arguments", "_function")
+
+    def __init__(self, function: bytes, arguments: bytes) -> None:
+        self._function = function
+        self._arguments = arguments
+
+    def __call__(self) -> Result:
+        stage = "function"
+        try:
+            function = pickle.loads(self._function)
+            stage = "argument"
+            arguments = pickle.loads(self._arguments)
+            stage = ""
+            value = _run(function, arguments)
+            stage = "result"
+            return Result(dumps(value))
+        except BaseException as error:
+            path = pickles.culprit(value, "result") if stage == "result" else ""
+            raise Raised(stage, pickles.dump_error(error), path) from None
+
+    def __reduce__(self) -> Any:
+        return RemoteCall, (self._function, self._arguments)
+
+
+class Result:
+    """Hold the result of a remote call, pickled."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def load(self) -> Any:
+        """Return the result.
+
+        Raises:
+            Raised: if it cannot be rebuilt here.
+        """
+        try:
+            return pickle.loads(self._data)
+        except BaseException as error:
+            raise Raised("result", pickles.dump_error(error)) from None
+
+    def __reduce__(self) -> Any:
+        return Result, (self._data,)
+
+
+class Raised(Exception):
+    """Carry an exception out of a process that it may not be able to leave.
+
+    Parameters:
+        stage: what could not cross, or "" if it is the task that has raised it.
+        packed: the exception, as `pickles.dump_error` makes it.
+        path: where in what could not cross the culprit is.
+    """
+
+    def __init__(self, stage: str, packed: bytes, path: str = "") -> None:
+        super().__init__(stage, packed, path)
+        self.stage = stage
+        self.packed = packed
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.stage or 'task'}: an exception on its way"
+
+    def restored(self, task: str) -> BaseException:
+        """Return the exception, or what stands for it if it cannot be rebuilt.
+
+        Parameters:
+            task: name of the task that has raised it.
+        """
+
+        def stand_in(type_name: str, text: str, traceback: str) -> RemoteTaskError:
+            return RemoteTaskError(
+                f"task {task!r} has raised {type_name}: {text}, an exception that "
+                f"cannot be rebuilt outside its process",
+                task,
+                type_name,
+                text,
+                traceback,
+            )
+
+        return pickles.load_error(self.packed, stand_in)
+
+
+class ToItsEnd:
+    """Mark a coroutine function, and make sure that it gives a coroutine."""
+
+    __slots__ = ("__wrapped__",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.__wrapped__ = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        found = self.__wrapped__(*arguments)
+        return found if found.__class__ is CoroutineType else _awaiting(found)
+
+
+def refusal(
+    task: str, pool: str, stage: str, cause: BaseException, path: str
+) -> Exception:
+    """Return the error of a task of which something cannot cross the border.
+
+    Parameters:
+        task: its name.
+        pool: what the border belongs to.
+        stage: what it is: "function", "argument" or "result".
+        cause: why.
+        path: where in it the culprit is, "" if that is not known.
+    """
+    message = _REFUSALS[stage].format(task, pool, text_of(cause))
+    if path:
+        message += f" (the culprit is {path})"
+    error = SerializationError(message, task, stage, path)
+    error.__cause__ = cause
+    return error
+
+
+_REFUSALS = {
+    "function": "the function of task {0!r} cannot be sent to {1}: {2}. Define it at "
+    "the top level of a module that the other process can import.",
+    "argument": "an argument of task {0!r} cannot be sent to {1}: {2}",
+    "result": "the result of task {0!r} cannot be sent back from {1}: {2}",
+}
+
+
+def dumps(value: object) -> bytes:
+    """Return `value` pickled, with what processes can send one another."""
+    return pickles.dump_with_functions(value, pickler=_pickler())
+
+
+_forking: list[Any] = []
+
+
+def _pickler() -> Any:
+    """Return the class that pickles what `multiprocessing` can, if that is loaded."""
+    reduction = sys.modules.get("multiprocessing.reduction")
+    base = getattr(reduction, "ForkingPickler", None)
+    if base is not None and not _forking:
+        _forking.append(pickles.by_reference(base))
+    return _forking[0] if _forking else None
+
+
+def _run(
+    function: Callable[..., Any], arguments: tuple[Any, ...], call: Call | None = None
+) -> Any:
+    value = function(*arguments)
+    if value.__class__ is not CoroutineType:
+        return value
+
+    import asyncio
+
+    return asyncio.run(_to_its_end(value, call))
+
+
+async def _to_its_end(coroutine: Any, call: Call | None) -> Any:
+    """Await a coroutine that its call can reach meanwhile."""
+    import asyncio
+
+    if call is not None:
+        this = asyncio.current_task()
+        assert this is not None
+        call.begins(asyncio.get_running_loop(), this)
+    try:
+        result = await coroutine
+    finally:
+        if call is not None:
+            call.ends()
+    if result.__class__ is CoroutineType:
+        refuse_coroutine(result)
+    return result
+
+
+async def _awaiting(awaitable: Any) -> Any:
+    """Return a coroutine for what a function marked as a coroutine function gave."""
+    return await awaitable if hasattr(awaitable, "__await__") else awaitable
