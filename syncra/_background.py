@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import atexit
 
+# What it ends at exit is to be ended after runs: last registered, first called.
+from . import _children  # noqa: F401
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._session import Session

@@ -24,7 +24,7 @@ PACKAGE = Path(syncra.__file__).parent
 #: those of one floor do not know of one another.
 FLOORS = (
     # What anybody may use.
-    {"errors", "_clock", "_loops", "_names"},
+    {"errors", "_children", "_clock", "_loops", "_names"},
     {"_alarm"},
     # The core, pure.
     {"_core", "_core.deadlines", "_core.plan", "_core.policy", "_core.states"},
@@ -56,6 +56,10 @@ FLOORS = (
     {"_session"},
     {"_background", "_completed", "_raising"},
     {"_run"},
+    # A command as a callable; knows nothing of runs.
+    {"_command_result", "_placeholders", "_process", "_redaction"},
+    {"_command"},
+    {"_declare_command"},
     # A definition that can be run, and what users write.
     {"_nested"},
     {"_graph"},
@@ -307,6 +311,7 @@ def test_unknown_names() -> None:
 #: Values for the parameters of exceptions, by annotation; `example` makes the texts.
 PLAUSIBLE = {
     "BaseException": ValueError("inner"),
+    "CommandResult[Any]": "any result",
     "Exception": ValueError("inner"),
     "Mapping[str, object]": {"key": 1},
     "Mapping[str, str]": {"key": "value"},
