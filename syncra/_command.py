@@ -161,20 +161,13 @@ class _Call:
         given = command.given
         if isinstance(given, Template):
             given = encoded_text(filled(given))
-        env = None
-        if command.env:
-            changes = {
-                name: text and filled(text) for name, text in command.env.items()
-            }
-            merged = {**os.environ, **changes}
-            env = {name: text for name, text in merged.items() if text is not None}
         self.cwd = path(command.cwd)
         self.files = [path(file) for file in command.files]
         self.sinks = [self._sink(file) for file in self.files]
         self.process = Process(
             line,
             cwd=self.cwd,
-            env=env,
+            env=_environment(command.env, filled) if command.env else None,
             given=given,
             stdout=self.sinks[0],
             stderr=self.sinks[1],
@@ -334,3 +327,16 @@ class _Call:
 
         file = self.redaction.text(os.fsdecode(failure.filename))
         return OSError(failure.errno, failure.strerror, file)
+
+
+def _environment(
+    changes: Mapping[str, Text | None], filled: Callable[[Text], str]
+) -> dict[str, str]:
+    """Return the present environment with what is different in that of a command."""
+    environment = dict(os.environ)
+    for name, text in changes.items():
+        if text is not None:
+            environment[name] = filled(text)
+        else:
+            environment.pop(name, None)
+    return environment

@@ -105,7 +105,7 @@ def make_command(
         name,
         place,
         arguments,
-        given=parse(input, "input") if isinstance(input, str) else input,
+        given=Template(input, f"{whose}: input") if isinstance(input, str) else input,
         cwd=parse(cwd, "cwd"),
         env={key: parse(value, f"env[{key!r}]") for key, value in (env or {}).items()},
         files=(parse(stdout_file, "stdout_file"), parse(stderr_file, "stderr_file")),

@@ -207,38 +207,38 @@ class Process:
             return self._follow_in_threads(popen)
 
         with DefaultSelector() as selector, ExitStack() as stack:
-            open_pipes = self._register(popen, selector)
+            readers = self._register(popen, selector)
             watch = _open_watch(popen.pid)
             if watch is not None:
                 stack.callback(os.close, watch)
                 selector.register(watch, EVENT_READ)
-            has_ended = False
-            look, deadline = 0.001, 0.0
-            while open_pipes or not has_ended:
-                if has_ended:
+            look = 0.001
+            deadline: float | None = None  # set when it has ended
+            while readers or deadline is None:
+                wait: float | None = None
+                if deadline is not None:
                     wait = deadline - clock()
                     if wait <= 0:
-                        return self._cut_off(popen, open_pipes)
-                else:
-                    wait = look if watch is None else None
+                        return self._cut_off(popen, readers)
+
+                elif watch is None:
+                    wait = look
                     look = min(2 * look, LOOK)
-                seen = False
+                told = False
                 for key, _ in selector.select(wait):
                     if key.data is None:
-                        seen = True
+                        told = True
                     elif not key.data():
-                        selector.unregister(key.fileobj)
-                        key.fileobj.close()
-                        open_pipes.pop(key.fileobj, None)
-                if not has_ended and (seen or (watch is None and self._is_over(popen))):
-                    has_ended = True
+                        _close(key.fileobj, selector)
+                        readers.pop(key.fileobj, None)
+                if deadline is None and (
+                    told or (watch is None and self._is_over(popen))
+                ):
                     deadline = self._note_end() + DRAIN
                     if watch is not None:
                         selector.unregister(watch)
                     if popen.stdin is not None and not popen.stdin.closed:
-                        # Nobody is to read it who has not been meant.
-                        selector.unregister(popen.stdin)
-                        popen.stdin.close()
+                        _close(popen.stdin, selector)  # it was not for its children
 
     def _register(
         self, popen: Popen[bytes], selector: DefaultSelector
@@ -322,6 +322,11 @@ def _open_watch(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except OSError:
         return None  # an old kernel, a sandbox, or no files left
+
+
+def _close(pipe: Any, selector: DefaultSelector) -> None:
+    selector.unregister(pipe)
+    pipe.close()
 
 
 def _signal_group(popen: Popen[bytes], number: int) -> None:
