@@ -7,14 +7,15 @@ import re
 from functools import partial
 
 from ._command import Command
+from ._declare import check_name
 from ._names import hint, nearest
 from ._options import new_task
 from ._placeholders import Template, check_for_shell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from typing import Any, TypeAlias, TypedDict
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any, Protocol, TypeAlias, TypedDict
 
     from ._command import Text
     from ._core.policy import Retry
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 
     #: A path given as such has no placeholders.
     Path: TypeAlias = str | os.PathLike[str]
+
+    class Arguments(Protocol):
+        """Be a list or tuple; not a str, which is no container of any object."""
+
+        def __contains__(self, item: object, /) -> bool: ...
+        def __getitem__(self, index: int, /) -> Path: ...
+        def __iter__(self) -> Iterator[Path]: ...
+        def __len__(self) -> int: ...
 
     class CommandOptions(TypedDict, total=False):
         """Hold what `graph.command()` takes beside the command, but for `text`."""
@@ -63,7 +72,7 @@ OF_ANY_TASK = (
 
 
 def make_command(
-    given: Sequence[Path] | str,
+    given: Arguments | str,
     *,
     in_shell: bool,
     place: str,
@@ -100,7 +109,9 @@ def make_command(
         raise TypeError(f"{whose}: input is str or bytes, got {_kind(input)}")
 
     parse = partial(_text, whose=whose)
-    name = name or _default_name(given, in_shell, secrets)
+    if name is None:
+        name = _default_name(given, in_shell, secrets)
+    check_name(name)
     command = Command(
         name,
         place,
@@ -118,8 +129,8 @@ def make_command(
     return new_task(command, name, **options)
 
 
-def _arguments(given: Sequence[Path] | str, whose: str) -> tuple[Text, ...]:
-    if isinstance(given, (str, bytes)):
+def _arguments(given: Arguments | str, whose: str) -> tuple[Text, ...]:
+    if isinstance(given, (str, bytes)) or not hasattr(given, "__getitem__"):
         raise TypeError(
             f"{whose}: a command is a list, each item one argument, got a "
             f'{_kind(given)}: write ["git", "clone", "{{url}}"]. For one text '
@@ -136,7 +147,7 @@ def _arguments(given: Sequence[Path] | str, whose: str) -> tuple[Text, ...]:
     return arguments
 
 
-def _shell_text(given: Sequence[Path] | str, whose: str) -> Template:
+def _shell_text(given: Arguments | str, whose: str) -> Template:
     if not isinstance(given, str):
         raise TypeError(
             f"{whose}: what a shell runs is one str, got {_kind(given)}. For a list of "
@@ -184,12 +195,15 @@ def _check_size(max_output: object, whose: str) -> None:
 
 
 def _default_name(
-    given: Sequence[Path] | str, in_shell: bool, secrets: Iterable[str]
+    given: Arguments | str, in_shell: bool, secrets: Iterable[str]
 ) -> str:
     """Return the name of the program, if it is known."""
-    first = given if isinstance(given, str) else os.fsdecode(given[0])
-    found = re.match(r"\s*([^\s{}'\"\\$`;&|()<>]+)(\s|$)", first)
-    name = os.path.basename(found[1]) if found else ""
+    if isinstance(given, str):
+        word = re.match(r"\s*([\w./+-]+)(\s|$)", given)
+        path = word[1] if word else ""
+    else:
+        path = os.fsdecode(given[0])
+    name = "" if "{" in path else os.path.basename(path)
     if not name or any(secret in name for secret in secrets):
         return "shell" if in_shell else "command"
 

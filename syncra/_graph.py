@@ -15,13 +15,13 @@ from .executors import check_executor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
     from typing import Any, Literal, ParamSpec, TypeVar, overload
 
     from typing_extensions import Unpack
 
     from ._command_result import CommandResult
-    from ._declare_command import CommandOptions, Path
+    from ._declare_command import Arguments, CommandOptions
     from ._decorator import Decorator
     from ._definition import Target
     from ._options import NamedOptions, RunOptions
@@ -108,7 +108,7 @@ class Graph(Definition):
         @overload
         def command(
             self,
-            arguments: Sequence[Path],
+            arguments: Arguments,
             *,
             text: Literal[True] = True,
             **options: Unpack[CommandOptions],
@@ -116,7 +116,7 @@ class Graph(Definition):
         @overload
         def command(
             self,
-            arguments: Sequence[Path],
+            arguments: Arguments,
             *,
             text: Literal[False],
             **options: Unpack[CommandOptions],

@@ -15,7 +15,7 @@ REDACTED = "***"
 
 
 class Redaction:
-    """Replace secrets in texts and in output.
+    """Replace secrets in texts and in output, also where they have been quoted.
 
     Parameters:
         secrets: what must not be seen; empty ones are ignored.
@@ -25,7 +25,8 @@ class Redaction:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         # At each place the longest one that begins there counts.
-        found = sorted(filter(None, secrets), key=len, reverse=True)
+        spellings = {text for secret in secrets if secret for text in _spelled(secret)}
+        found = sorted(spellings, key=len, reverse=True)
         encoded = sorted(map(encoded_text, found), key=len, reverse=True)
         #: Bytes of the longest secret.
         self.longest = len(encoded[0]) if encoded else 0
@@ -65,6 +66,22 @@ class Redaction:
                 skip = end
         within = [(start - skip, end - skip) for start, end in spans if start >= skip]
         return b"".join(_without(data[skip:], within, REDACTED.encode()))
+
+
+def _spelled(secret: str) -> set[str]:
+    """Return a secret as it is, and as programs quote it in what they say."""
+    from json import dumps
+    from urllib.parse import quote
+
+    return {
+        secret,
+        secret.replace("'", "'\\''"),
+        secret.replace("'", "'\"'\"'"),
+        repr(secret)[1:-1],
+        dumps(secret)[1:-1],
+        dumps(secret, ensure_ascii=False)[1:-1],
+        quote(secret, safe="", errors="replace"),
+    }
 
 
 def encoded_text(text: str) -> bytes:

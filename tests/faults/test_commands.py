@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -23,7 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_signals import Script
 
-from syncra import CommandResult, Graph, Retry, State, _process
+from syncra import CommandResult, Graph, Retry, State, _command, _process
 from syncra._placeholders import Template, check_for_shell
 from syncra.errors import CommandFailed, TaskTimeout
 
@@ -299,42 +300,51 @@ GROUPS = {
 }
 
 
-@pytest.mark.parametrize("group", GROUPS)
-@pytest.mark.usefixtures("bounded")
-def test_fault_114_the_whole_group_ends_at_the_limit(
-    run: Any, tmp_path: Path, group: str
-) -> None:
-    """Also those of it that do not listen."""
+@pytest.fixture
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kill what does not listen soon; tests with scripts have the real grace."""
+    monkeypatch.setattr(_command, "GRACE", 0.2)
+
+
+def check_the_end_of_a_group(run: Any, group: str, path: Path, **options: Any) -> None:
+    """Run a command that outlives its limit, and look for all processes it was."""
     graph = Graph("g")
     graph.shell(
-        f"{GROUPS[group]}; echo $$ >>{{pids}}; echo partly; while :; do sleep 1; done",
+        f"{group}; echo $$ >>{{pids}}; echo partly; while :; do sleep 1; done",
         name="line",
         timeout=0.5,
     )
-    found = run(graph, {"pids": tmp_path / "pids"}, on_error="continue")
+    found = run(graph, {"pids": path}, on_error="continue", **options)
     record = found.records["line"]
+    assert record.state == State.FAILED
     assert isinstance(record.error, TaskTimeout)
-    assert not record.abandoned
-    pids = pids_in(tmp_path / "pids")
+    pids = pids_in(path)
     assert len(pids) == 2
     assert_gone(*pids)
-    # What it had to say until then is not lost.
-    if record.executor != "coroutines" or "trio" not in str(record.traceback):
+    if not options:
+        assert not record.abandoned
+        # What it had to say until then is not lost.
         assert "partly" in (record.traceback or "")
 
 
-@pytest.mark.usefixtures("bounded")
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.usefixtures("bounded", "short_grace")
+def test_fault_114_the_whole_group_ends_at_the_limit(
+    tmp_path: Path, group: str
+) -> None:
+    """Also those of it that do not listen."""
+    check_the_end_of_a_group(Graph.run, GROUPS[group], tmp_path / "pids")
+
+
+@pytest.mark.usefixtures("bounded", "short_grace")
+def test_fault_114_a_deaf_group_under_every_executor(run: Any, tmp_path: Path) -> None:
+    check_the_end_of_a_group(run, GROUPS["deaf"], tmp_path / "pids")
+
+
+@pytest.mark.usefixtures("bounded", "short_grace")
 def test_fault_114_no_grace_at_all(run: Any, tmp_path: Path) -> None:
     """A run that gives no grace leaves nothing behind either."""
-    graph = Graph("g")
-    graph.shell(
-        "trap '' TERM; echo $$ >{pids}; while :; do sleep 1; done",
-        name="line",
-        timeout=0.5,
-    )
-    found = run(graph, {"pids": tmp_path / "pids"}, on_error="continue", grace=0)
-    assert isinstance(found.records["line"].error, TaskTimeout)
-    assert_gone(*pids_in(tmp_path / "pids"))
+    check_the_end_of_a_group(run, GROUPS["deaf"], tmp_path / "pids", grace=0)
 
 
 @pytest.mark.parametrize("watched", [True, False])
@@ -727,11 +737,23 @@ def outputs_of(run: Any) -> str:
     return "\n".join(map(str, seen))
 
 
-@pytest.mark.parametrize("redact", [SECRET, [SECRET, TOKEN], ["{secret}", "{token}"]])
+@pytest.mark.parametrize("redact", [SECRET, ["{secret}", "{token}"]])
+def test_fault_118_secrets_by_one_text_or_by_placeholders(
+    redact: Any, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    check_that_secrets_are_nowhere(Graph.run, redact, caplog, tmp_path)
+
+
 def test_fault_118_a_secret_is_nowhere(
+    run: Any, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    check_that_secrets_are_nowhere(run, [SECRET, TOKEN], caplog, tmp_path)
+
+
+def check_that_secrets_are_nowhere(
     run: Any, redact: Any, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    """Given as it is or as a placeholder, in argv, env, input, output or a path."""
+    """Have them in argv, env, input, output and paths, and look at all that is seen."""
     caplog.set_level(logging.DEBUG)
     graph = Graph("g")
     options: dict[str, Any] = {"redact": redact, "retry": Retry(2, backoff=0)}
@@ -815,6 +837,16 @@ def test_fault_118_secrets_that_overlap(
     result = graph()["line"]
     assert result.stdout == shown
     assert result.command == ("printf", "%s", shown)
+
+
+@pytest.mark.parametrize(
+    "spelled", [repr(SECRET), json.dumps(SECRET), shlex.quote(SECRET), quote(SECRET)]
+)
+def test_fault_118_a_secret_that_a_program_has_quoted(spelled: str) -> None:
+    """As in a traceback of Python, in JSON, in the trace of a shell, in an address."""
+    graph = Graph("g")
+    graph.command(["cat"], input=spelled.encode(), redact=[SECRET])
+    assert graph()["cat"].stdout.strip("'\"") == "***"
 
 
 def test_fault_118_a_secret_in_pieces() -> None:
