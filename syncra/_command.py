@@ -61,6 +61,9 @@ class Command:
         secrets: what must not be seen.
     """
 
+    #: Under "auto" threads run it, which bounds how many processes there are at once.
+    wants_thread = True
+
     def __init__(
         self,
         name: str,

@@ -201,8 +201,8 @@ class Graph(Definition):
             argument, whatever its value holds. That a leading dash means no option
             only the program itself can be told, mostly with `"--"`.
 
-            As many commands run at once as are ready; `executor=Threads(4)` for the
-            graph or the run bounds that.
+            Commands run in threads, so not too many of them at once; `Threads(50)` or,
+            without a bound, `Coroutines()` as their executor changes that.
 
             Parameters:
                 arguments: the program and what it is given, each item one argument.

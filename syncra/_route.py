@@ -38,6 +38,8 @@ class Route:
         adapted = None
         for task, is_async in enumerate(compiled.is_async):
             chosen = compiled.tasks[task].options.executor or default
+            if is_async and chosen == "auto" and _wants_thread(self.functions[task]):
+                chosen = "threads"
             key = (chosen, is_async)
             place = found.get(key)
             if place is None:
@@ -78,6 +80,14 @@ def route(compiled: Compiled, executor: str | Executor, in_loop: bool) -> Route:
             compiled.routes.clear()
         found = compiled.routes[key] = Route(compiled, executor, in_loop)
     return found
+
+
+def _wants_thread(function: Any) -> bool:
+    """Return whether a coroutine function is not for an event loop.
+
+    A command is a process with pipes: how many of them there are must have a bound.
+    """
+    return hasattr(getattr(function, "__wrapped__", function), "wants_thread")
 
 
 def _probe() -> None:

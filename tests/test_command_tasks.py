@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
+from conftest import awaited, with_asyncio
 
-from syncra import CommandResult, Context, Graph, State, Threads, task
+from syncra import CommandResult, Context, Coroutines, Graph, State, Threads, task
 from syncra.errors import (
     CommandFailed,
     DuplicateTaskError,
@@ -386,15 +388,36 @@ def test_many_commands_at_once(run: Any) -> None:
         assert (result.stdout, result.stderr) == (f"{number}\n", f"-{number}\n")
 
 
-def test_an_executor_bounds_how_many_run_at_once(tmp_path: Path) -> None:
-    graph = Graph("g", executor=Threads(2))
-    for number in range(8):
+BOUNDS: dict[Any, int] = {"auto": Threads().max_workers, Threads(2): 2}
+
+
+@pytest.mark.parametrize("executor", BOUNDS, ids=str)
+def test_how_many_run_at_once_is_bounded(executor: Any, tmp_path: Path) -> None:
+    """A thousand that are ready do not become a thousand processes."""
+    graph = Graph("g", executor=executor)
+    for number in range(3 * Threads().max_workers):
         graph.shell(
             "mkdir {dir}/$$; ls {dir} | wc -l; sleep 0.02; rmdir {dir}/$$",
             name=str(number),
             kwargs={"dir": tmp_path},
         )
-    assert max(int(result.stdout) for result in graph().values()) <= 2
+    counts = [int(result.stdout) for result in graph().values()]
+    assert 1 < max(counts) <= BOUNDS[executor]
+
+
+@pytest.mark.parametrize("run_loop", [None, with_asyncio, trio.run])
+def test_without_a_bound_on_the_event_loop(run_loop: Any, tmp_path: Path) -> None:
+    """All at once, if that is asked for: here each waits for all the others."""
+    graph = Graph("g", executor=Coroutines())
+    for number in range(50):
+        graph.shell(
+            "mkdir {dir}/{n}; until [ $(ls {dir} | wc -l) = 50 ]; do sleep 0.01; done",
+            name=str(number),
+            kwargs={"dir": tmp_path, "n": number},
+        )
+    found = awaited(run_loop, Coroutines())(graph) if run_loop else graph()
+    assert len(found) == 50
+    assert {record.executor for record in found.records.values()} == {"coroutines"}
 
 
 def test_commands_and_functions_in_one_graph(run: Any) -> None:

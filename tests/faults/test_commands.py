@@ -20,6 +20,8 @@ from urllib.parse import quote
 
 import psutil
 import pytest
+import trio
+from conftest import awaited, blocking, with_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_signals import Script
@@ -27,6 +29,7 @@ from test_signals import Script
 from syncra import CommandResult, Graph, Retry, State, _command, _process
 from syncra._placeholders import Template, check_for_shell
 from syncra.errors import CommandFailed, TaskTimeout
+from syncra.executors import Coroutines
 
 #: A generous bound for what takes a second or two.
 BOUND = 15.0
@@ -341,6 +344,24 @@ def test_fault_114_a_deaf_group_under_every_executor(run: Any, tmp_path: Path) -
     check_the_end_of_a_group(run, GROUPS["deaf"], tmp_path / "pids")
 
 
+ON_LOOPS = {
+    "own loop": blocking(Coroutines()),
+    "asyncio": awaited(with_asyncio, Coroutines()),
+    "trio": awaited(trio.run, Coroutines()),
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"grace": 0.05}])
+@pytest.mark.parametrize("loop", ON_LOOPS)
+@pytest.mark.usefixtures("bounded", "short_grace")
+def test_fault_114_a_deaf_group_on_event_loops(
+    loop: str, options: dict[str, float], tmp_path: Path
+) -> None:
+    """By its coroutine, and by that being closed by force."""
+    group = GROUPS["deaf"]
+    check_the_end_of_a_group(ON_LOOPS[loop], group, tmp_path / "pids", **options)
+
+
 @pytest.mark.usefixtures("bounded", "short_grace")
 def test_fault_114_no_grace_at_all(run: Any, tmp_path: Path) -> None:
     """A run that gives no grace leaves nothing behind either."""
@@ -386,6 +407,7 @@ CTRL_C = {
     "sequential": 'options = {"executor": "sequential"}',
     "threads": 'options = {"executor": "threads"}',
     "auto": "options = {}",
+    "loop": 'from syncra import Coroutines\noptions = {"executor": Coroutines()}',
     "short grace": 'options = {"grace": 0.1}',
     "short grace, private loop": 'options = {"grace": 0.1, "executor": "sequential"}',
 }
