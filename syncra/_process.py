@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections import deque
 from contextlib import ExitStack, suppress
 from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
@@ -56,39 +55,44 @@ class Tail:
         dropped: how many bytes were not kept.
     """
 
-    __slots__ = ("_blocks", "_kept", "dropped", "limit")
+    __slots__ = ("_kept", "_oldest", "dropped", "limit")
 
     def __init__(self, limit: int | None) -> None:
         self.limit = limit
         self.dropped = 0
-        self._kept = 0
-        self._blocks: deque[bytearray] = deque()
+        self._kept = bytearray()
+        #: Once there is no more room, where the oldest byte is: a ring.
+        self._oldest = 0
 
     def add(self, data: bytes) -> None:
         """Take what was read."""
-        # In blocks of some size: a program may write its output byte by byte.
-        blocks = self._blocks
-        if blocks and len(blocks[-1]) + len(data) <= CHUNK:
-            blocks[-1] += data
-        else:
-            blocks.append(bytearray(data))
-        self._kept += len(data)
-        if self.limit is not None:
-            while self._kept - len(blocks[0]) > self.limit:
-                self._drop(len(blocks.popleft()))
+        kept, limit = self._kept, self.limit
+        if limit is None or len(kept) + len(data) <= limit:
+            kept += data
+            return
+
+        excess = len(kept) + len(data) - limit
+        self.dropped += excess
+        if len(data) >= limit:
+            kept[:] = data[len(data) - limit :]
+            self._oldest = 0
+            return
+
+        if len(kept) < limit:
+            room = limit - len(kept)
+            kept += data[:room]
+            data = data[room:]
+        end = self._oldest + len(data)
+        to_end = limit - self._oldest
+        kept[self._oldest : min(end, limit)] = data[:to_end]
+        kept[: max(end - limit, 0)] = data[to_end:]
+        self._oldest = end % limit
 
     def take(self) -> bytes:
         """Return what is kept, and keep it no more."""
-        blocks, self._blocks = self._blocks, deque()
-        if self.limit is not None and self._kept > self.limit:
-            excess = self._kept - self.limit
-            del blocks[0][:excess]
-            self._drop(excess)
-        return b"".join(blocks)
-
-    def _drop(self, count: int) -> None:
-        self._kept -= count
-        self.dropped += count
+        kept, self._kept = memoryview(self._kept), bytearray()
+        oldest, self._oldest = self._oldest, 0
+        return b"".join((kept[oldest:], kept[:oldest]))
 
 
 class Process:

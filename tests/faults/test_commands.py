@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ import tempfile
 import textwrap
 import time
 import traceback
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -528,14 +530,18 @@ def test_fault_115_a_gigabyte_on_two_endless_lines() -> None:
     assert int(found.stdout) <= 16
 
 
-def test_fault_115_output_byte_by_byte() -> None:
-    """Many small pieces take no more memory than a few large ones."""
-    tail = _process.Tail(1000)
-    for number in range(200_000):
-        tail.add(b"%d" % (number % 10))
-    assert sum(map(sys.getsizeof, tail._blocks)) < 200_000
-    assert tail.take() == b"0123456789" * 100
-    assert tail.dropped == 199_000
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.binary(max_size=20)), st.integers(0, 40) | st.none())
+def test_fault_115_the_tail_is_the_tail(pieces: list[bytes], limit: int | None) -> None:
+    """However the output comes in."""
+    tail = _process.Tail(limit)
+    for piece in pieces:
+        tail.add(piece)
+    whole = b"".join(pieces)
+    kept = tail.take()
+    assert kept == whole[len(whole) - len(kept) :]
+    assert len(kept) == (len(whole) if limit is None else min(limit, len(whole)))
+    assert tail.dropped == len(whole) - len(kept)
 
 
 @pytest.mark.parametrize("limit", [0, 1, 10, 1000, None])
@@ -727,6 +733,28 @@ def test_fault_117_a_bad_directory_and_a_bad_file(tmp_path: Path) -> None:
         assert error.result.returncode == code
         assert str(error).endswith(text)
         assert isinstance(error.__cause__, FileNotFoundError)
+
+
+@pytest.mark.parametrize("executor", ["auto", "sequential", Coroutines()], ids=str)
+@pytest.mark.parametrize("command", ["exit 3", "echo x; exit 3", "kill -9 $$"])
+def test_fault_117_a_failure_is_freed_at_once(executor: Any, command: str) -> None:
+    """With the megabytes of output that it may hold, and without a collector."""
+    graph = Graph("g")
+    graph.shell(command, name="line")
+    graph.command(["no-such-program"])
+    gc.disable()
+    try:
+        found = graph.run(executor=executor, on_error="continue")
+        errors = [weakref.ref(error) for error in found.errors.values()]
+        assert len(errors) == 2
+        del found
+        deadline = time.monotonic() + 5
+        while any(error() is not None for error in errors):
+            # A thread that has just ended its job may still hold it.
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+    finally:
+        gc.enable()
 
 
 # 118: secrets.
