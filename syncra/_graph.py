@@ -218,8 +218,8 @@ class Graph(Definition):
                 max_output: the most bytes kept of each stream; what came last is kept,
                     after a line that says how much is missing. All if None.
                 redact: secrets, and placeholders such as `"{token}"` that stand for
-                    one. Never seen in results, errors and records, but files hold
-                    what the program writes.
+                    one. They are in no result, error or record, also where a program
+                    has quoted them; but a file holds what the program writes.
                 options: name, dependencies and how the task is run, as for `add`.
 
             Raises:

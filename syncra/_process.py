@@ -145,7 +145,7 @@ class Process:
         try:
             popen = self._start()
         except (OSError, ValueError) as error:
-            self.failure = error
+            self.failure = error.with_traceback(None)  # it holds this frame
             return
 
         living.add(self)

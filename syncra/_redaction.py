@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,30 +21,15 @@ class Redaction:
     __slots__ = ("_in_data", "_in_text", "longest")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        # At each place the longest one that begins there counts.
         spellings = {text for secret in secrets if secret for text in _spelled(secret)}
-        found = sorted(spellings, key=len, reverse=True)
-        encoded = sorted(map(encoded_text, found), key=len, reverse=True)
-        #: Bytes of the longest secret.
-        self.longest = len(encoded[0]) if encoded else 0
-        self._in_text = self._in_data = None
-        if found:
-            # Looking ahead, it also finds secrets that begin within another one.
-            self._in_text = re.compile(f"(?=({'|'.join(map(re.escape, found))}))")
-            self._in_data = re.compile(
-                b"(?=(" + b"|".join(map(re.escape, encoded)) + b"))"
-            )
+        self._in_text = spellings
+        self._in_data = {encoded_text(text) for text in spellings}
+        #: Bytes of the longest one.
+        self.longest = max(map(len, self._in_data), default=0)
 
     def text(self, text: str) -> str:
         """Return a text without the secrets."""
-        if self._in_text is None:
-            return text
-
         return "".join(_without(text, _spans(self._in_text, text), REDACTED))
-
-    def path(self, path: str | bytes) -> str:
-        """Return a path without the secrets."""
-        return self.text(os.fsdecode(path))
 
     def data(self, data: bytes, skip: int = 0) -> bytes:
         """Return output without the secrets.
@@ -57,9 +39,6 @@ class Redaction:
             skip: leave out so many bytes at its beginning, and the rest of a secret
                 that begins in them.
         """
-        if self._in_data is None:
-            return data[skip:]
-
         spans = _spans(self._in_data, data)
         for start, end in spans:
             if start < skip < end:
@@ -92,11 +71,16 @@ def encoded_text(text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
 
 
-def _spans(pattern: re.Pattern[AnyStr], whole: AnyStr) -> list[tuple[int, int]]:
-    """Return where the secrets are, those that overlap or touch made one."""
+def _spans(secrets: Iterable[AnyStr], whole: AnyStr) -> list[tuple[int, int]]:
+    """Return where secrets are, those that overlap or touch made one."""
+    found = []
+    for secret in secrets:
+        start = whole.find(secret)
+        while start >= 0:
+            found.append((start, start + len(secret)))
+            start = whole.find(secret, start + 1)
     spans: list[tuple[int, int]] = []
-    for match in pattern.finditer(whole):
-        start, end = match.span(1)
+    for start, end in sorted(found):
         if spans and start <= spans[-1][1]:
             spans[-1] = spans[-1][0], max(end, spans[-1][1])
         else:

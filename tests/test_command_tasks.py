@@ -90,6 +90,15 @@ def test_values_become_texts() -> None:
     assert shown.stdout == " a \nb|a|a/b|r\N{REPLACEMENT CHARACTER}|1.5|None|"
 
 
+def test_any_name_can_be_a_placeholder(run: Any) -> None:
+    """Those that Syncra itself has for something too."""
+    graph = Graph("g")
+    names = ["self", "values", "inputs", "name", "text", "input", "command", "größe"]
+    graph.command(["echo", *(f"{{{name}}}" for name in names)])
+    found = run(graph, {name: name.upper() for name in names})
+    assert found["echo"].stdout.split() == [name.upper() for name in names]
+
+
 def test_braces_and_paths_are_taken_as_they_are() -> None:
     """Doubled braces are braces; a path given as such has no placeholders."""
     graph = Graph("g")

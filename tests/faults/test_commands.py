@@ -439,6 +439,35 @@ def test_fault_114_ctrl_c_ends_the_group(
     assert_gone(*pids_in(tmp_path / "pids"))
 
 
+@pytest.mark.parametrize("call", ["asyncio.run(main())", "trio.run(main)"])
+@pytest.mark.parametrize("executor", ["'auto'", "Coroutines()"])
+def test_fault_114_ctrl_c_in_an_awaited_run(
+    call: str, executor: str, tmp_path: Path
+) -> None:
+    """The loop cancels whoever awaits the run, and that the run."""
+    script = Script(
+        f"""
+    import trio
+    from syncra import Coroutines
+    graph.shell(
+        "trap '' TERM; sleep 60 & echo $! $$ >{tmp_path}/pids; echo ready; "
+        "while :; do sleep 1; done",
+        name="line",
+        capture_output=False,
+    )
+
+    async def main():
+        await graph.arun(executor={executor})
+
+    {call}
+    """
+    )
+    code, _, err = script.wait_for("ready").send(signal.SIGINT).finish()
+    assert code == -signal.SIGINT, err
+    assert script.took < BOUND
+    assert_gone(*pids_in(tmp_path / "pids"))
+
+
 @pytest.mark.parametrize("how", ["graph.start()", "graph.start(grace=0.1)"])
 def test_fault_114_the_program_ends_with_a_command_in_the_background(
     how: str, tmp_path: Path
