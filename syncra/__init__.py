@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import errors as errors
     from . import executors as executors
+    from ._command_result import CommandResult as CommandResult
     from ._context import Context as Context
     from ._core.policy import Retry as Retry
     from ._decorator import task as task
@@ -46,6 +47,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Attempt": "_records",
+    "CommandResult": "_command_result",
     "Context": "_context",
     "Coroutines": "executors",
     "DontRetry": "errors",
@@ -73,6 +75,7 @@ _HOMES = {
 
 __all__ = [
     "Attempt",
+    "CommandResult",
     "Context",
     "Coroutines",
     "DontRetry",

@@ -8,6 +8,10 @@ and a line says which runs it was.
 from __future__ import annotations
 
 import atexit
+import os
+
+# What it ends at exit is to be ended after runs: last registered, first called.
+from . import _children  # noqa: F401
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,3 +50,8 @@ def _end_all() -> None:
         if session.call_when_finished(over.release):
             session.cancel()
             over.acquire()
+
+
+if hasattr(os, "register_at_fork"):
+    # They go on in the parent, and no thread of a child could end them.
+    os.register_at_fork(after_in_child=_going_on.clear)

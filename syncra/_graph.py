@@ -9,6 +9,7 @@ from ._definition import Definition
 from ._entry import ReachedRun, program
 from ._inputs import check_inputs
 from ._loops import running_library
+from ._names import calling_place
 from ._options import Settings, check_on_error, new_task, options_from
 from ._task import DEFAULT_OPTIONS, Task
 from .executors import check_executor
@@ -16,10 +17,12 @@ from .executors import check_executor
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
-    from typing import Any, ParamSpec, TypeVar, overload
+    from typing import Any, Literal, ParamSpec, TypeVar, overload
 
     from typing_extensions import Unpack
 
+    from ._command_result import CommandResult
+    from ._declare_command import Arguments, CommandOptions
     from ._decorator import Decorator
     from ._definition import Target
     from ._options import NamedOptions, RunOptions
@@ -102,6 +105,40 @@ class Graph(Definition):
             self, item: Callable[P, R], **options: Unpack[NamedOptions]
         ) -> Task[P, R]: ...
         def add(self, *args: Any, **options: Any) -> Any: ...
+        @overload
+        def command(
+            self,
+            arguments: Arguments,
+            *,
+            text: Literal[True] = True,
+            **options: Unpack[CommandOptions],
+        ) -> AsyncTask[..., CommandResult[str]]: ...
+        @overload
+        def command(
+            self,
+            arguments: Arguments,
+            *,
+            text: Literal[False],
+            **options: Unpack[CommandOptions],
+        ) -> AsyncTask[..., CommandResult[bytes]]: ...
+        def command(self, arguments: Any, **options: Any) -> Any: ...
+        @overload
+        def shell(
+            self,
+            line: str,
+            *,
+            text: Literal[True] = True,
+            **options: Unpack[CommandOptions],
+        ) -> AsyncTask[..., CommandResult[str]]: ...
+        @overload
+        def shell(
+            self,
+            line: str,
+            *,
+            text: Literal[False],
+            **options: Unpack[CommandOptions],
+        ) -> AsyncTask[..., CommandResult[bytes]]: ...
+        def shell(self, line: Any, **options: Any) -> Any: ...
 
     else:
 
@@ -146,6 +183,93 @@ class Graph(Definition):
             return self._add(
                 make_task(item, name, dependencies, after, checked), redefines=False
             )
+
+        def command(self, arguments, **options):
+            """Add a task that runs a program, and return it.
+
+            Its result is a `CommandResult`. The program leads a session of its own: at
+            its timeout, when the run is cancelled and at Ctrl-C its whole process group
+            gets SIGTERM, and SIGKILL two seconds later. What it leaves running in the
+            background does not hold up the task: the pipes that such a process keeps
+            open are read for another second, and then it is killed.
+
+            `{name}` is a placeholder in arguments, `cwd`, `env`, `input` and the files.
+            It is filled like the parameter of a function: from a dependency, from
+            `kwargs=`, or as an input of the graph. `{{` and `}}` are braces. A value
+            is `str(value)`; of a `CommandResult` it is its output without the line
+            break at its end, or the path of its `stdout_file`. An argument stays one
+            argument, whatever its value holds. That a leading dash means no option
+            only the program itself can be told, mostly with `"--"`.
+
+            Commands run in threads, so not too many of them at once; `Threads(50)` or,
+            without a bound, `Coroutines()` as their executor changes that.
+
+            Parameters:
+                arguments: the program and what it is given, each item one argument.
+                cwd: where it runs.
+                env: variables on top of the present environment; None removes one.
+                check: whether an exit code that is not 0 fails the task.
+                capture_output: whether output is kept; otherwise it goes where that of
+                    this program goes.
+                text: whether output is str, what is not UTF-8 in it replaced, or bytes.
+                input: what it can read; otherwise there is nothing to read.
+                stdout_file: a file for its output, which then is not in memory.
+                stderr_file: a file for its error output; it may be the same.
+                max_output: the most bytes kept of each stream; what came last is kept,
+                    after a line that says how much is missing. All if None.
+                redact: secrets, and placeholders such as `"{token}"` that stand for
+                    one. They are in no result, error or record, also where a program
+                    has quoted them; but a file holds what the program writes.
+                options: name, dependencies and how the task is run, as for `add`.
+
+            Raises:
+                TypeError: if the command is one str, or an option has the wrong type.
+                ValueError: if a placeholder is more than a name.
+
+            Example:
+                >>> from syncra import Graph
+                >>> graph = Graph("greetings")
+                >>> greet = graph.command(["echo", "Hello, {whom}!"], name="greet")
+                >>> shout = graph.command(
+                ...     ["tr", "a-z", "A-Z"], input="{greet}", dependencies=greet
+                ... )
+                >>> graph(whom="you; ls")[shout].stdout
+                'HELLO, YOU; LS!'
+            """
+            from ._declare_command import make_command
+
+            task = make_command(
+                arguments, in_shell=False, place=calling_place(1), **options
+            )
+            return self._add(task, redefines=False)
+
+        def shell(self, line, **options):
+            """Add a task that has a POSIX shell run a text, and return it.
+
+            For pipes and redirections. Every value is quoted when it is filled in, so a
+            placeholder stands alone or in a word, but never within quotes: where a
+            value could break out it is refused.
+
+            Parameters:
+                line: the text, with placeholders as in `command`.
+                options: those of `command`.
+
+            Raises:
+                TypeError: if the text is none, or an option has the wrong type.
+                ValueError: if a placeholder is more than a name, or stands where its
+                    value cannot be quoted.
+
+            Example:
+                >>> from syncra import Graph
+                >>> graph = Graph("words")
+                >>> count = graph.shell("echo {words} | wc -w")
+                >>> graph(words="one; two $(three)")[count].stdout.strip()
+                '3'
+            """
+            from ._declare_command import make_command
+
+            task = make_command(line, in_shell=True, place=calling_place(1), **options)
+            return self._add(task, redefines=False)
 
     def __call__(self, /, **inputs: Any) -> Run:
         """Run the graph with the given inputs.

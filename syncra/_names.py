@@ -10,12 +10,24 @@ if TYPE_CHECKING:
 def place_of(function: object) -> str:
     """Return where a callable is defined, as "file:line", as well as it is known."""
     for candidate in unwrapped(function):
+        declared = getattr(candidate, "__declared_at__", None)  # that of a command
+        if isinstance(declared, str):
+            return declared
+
         code = getattr(candidate, "__code__", None)
         if code is not None:
             return f"{code.co_filename}:{code.co_firstlineno}"
 
     kind = function if isinstance(function, type) else type(function)
     return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def calling_place(depth: int) -> str:
+    """Return where the caller was called, `depth` calls up, as "file:line"."""
+    from sys import _getframe
+
+    frame = _getframe(depth + 1)
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def unwrapped(function: object) -> list[object]:

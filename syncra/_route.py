@@ -42,6 +42,10 @@ class Route:
         adapted = None
         for task, is_async in enumerate(compiled.is_async):
             chosen = compiled.tasks[task].options.executor or default
+            if is_async and _wants_thread(self.functions[task]):
+                # A killed worker would leave the processes of a command behind.
+                if chosen == "auto" or not resolve(chosen, True).is_here:
+                    chosen = "threads"
             key = (chosen, is_async)
             place = found.get(key)
             if place is None:
@@ -115,6 +119,14 @@ def route(compiled: Compiled, executor: str | Executor, in_loop: bool) -> Route:
             compiled.routes.clear()
         found = compiled.routes[key] = Route(compiled, executor, in_loop)
     return found
+
+
+def _wants_thread(function: Any) -> bool:
+    """Return whether a coroutine function is not for an event loop.
+
+    A command is a process with pipes: how many of them there are must have a bound.
+    """
+    return hasattr(getattr(function, "__wrapped__", function), "wants_thread")
 
 
 def _probe() -> None:

@@ -11,6 +11,9 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
+
+    from ._command_result import CommandResult
 
 __all__ = [
     "CommandFailed",
@@ -288,7 +291,7 @@ class CommandFailed(_TaskOutcome, RuntimeError):
         result: the `CommandResult`, with exit code and output.
     """
 
-    def __init__(self, message: str, task: str, result: object) -> None:
+    def __init__(self, message: str, task: str, result: CommandResult[Any]) -> None:
         super().__init__(message, task)
         self.result = result
 

@@ -24,7 +24,7 @@ PACKAGE = Path(syncra.__file__).parent
 #: those of one floor do not know of one another.
 FLOORS = (
     # What anybody may use.
-    {"errors", "_clock", "_entry", "_loops", "_names"},
+    {"errors", "_children", "_clock", "_entry", "_loops", "_names"},
     {"_alarm"},
     # Processes, and what passes between them; much of it runs in a child.
     {"_processes", "_processes.keeper", "_processes.logs", "_processes.wire"},
@@ -71,6 +71,10 @@ FLOORS = (
     {"_session"},
     {"_background", "_completed", "_raising"},
     {"_run"},
+    # A command as a callable; knows nothing of runs.
+    {"_command_result", "_placeholders", "_process", "_redaction"},
+    {"_command"},
+    {"_declare_command"},
     # A definition that can be run, and what users write.
     {"_nested"},
     {"_graph"},
@@ -324,6 +328,7 @@ def test_unknown_names() -> None:
 #: Values for the parameters of exceptions, by annotation; `example` makes the texts.
 PLAUSIBLE = {
     "BaseException": ValueError("inner"),
+    "CommandResult[Any]": "any result",
     "Exception": ValueError("inner"),
     "Mapping[str, object]": {"key": 1},
     "Mapping[str, str]": {"key": "value"},

@@ -69,12 +69,14 @@ class Executor:
 
     Attributes:
         name: what records call it.
+        is_here: whether tasks are known to run in the process of the run.
         is_kept: whether a graph may keep it beyond the run that it was given to.
     """
 
     __slots__ = ()
 
     name: str
+    is_here = True
     is_kept = True
 
     def adapt(

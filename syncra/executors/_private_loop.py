@@ -43,11 +43,22 @@ def run_here(coroutine: Coroutine[Any, Any, Any]) -> Any:
     if runner is None:
         runner = _thread.runner = asyncio.Runner()
     # Without the context the coroutine would run in the one of the first call.
-    return runner.run(_known(coroutine), context=copy_context())
+    result, error = runner.run(_known(coroutine), context=copy_context())
+    if error is None:
+        return result
+
+    try:
+        raise error
+    finally:
+        del error  # this frame is in its traceback
 
 
-async def _known(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Await a coroutine that `interrupt` can reach meanwhile."""
+async def _known(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, Exception | None]:
+    """Await a coroutine that `interrupt` can reach meanwhile; return what it raises.
+
+    An exception that passes through asyncio ends up in a cycle with a frame of it, and
+    what it holds would be kept until the garbage collector comes by.
+    """
     name = current_thread().name
     this = asyncio.current_task()
     assert this is not None
@@ -59,7 +70,9 @@ async def _known(coroutine: Coroutine[Any, Any, Any]) -> Any:
         result = await coroutine
         if result.__class__ is CoroutineType:
             refuse_coroutine(result)
-        return result
+        return result, None
+    except Exception as error:
+        return None, error
     finally:
         del _running[name]
         _early.pop(name, None)

@@ -70,6 +70,7 @@ class Foreign(Executor):
 
     __slots__ = ("max_in_flight", "name", "pool")
 
+    is_here = False
     is_kept = False
 
     def __init__(

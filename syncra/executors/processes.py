@@ -69,6 +69,7 @@ class Processes(Executor):
     __slots__ = ("context", "max_workers", "start_method")
 
     name = "processes"
+    is_here = False
 
     def __init__(
         self,

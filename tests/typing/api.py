@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, assert_type
 
-from syncra import Context, Graph, Run, Task, get_graph, list_graphs, task
+from syncra import (
+    CommandResult,
+    Context,
+    Graph,
+    Run,
+    Task,
+    get_graph,
+    list_graphs,
+    task,
+)
+from syncra.errors import CommandFailed
 from syncra.executors import Foreign, Threads
 
 
@@ -100,6 +111,31 @@ async def service() -> None:
     started = graph.start()
     assert_type(await started, Run)
     assert_type(started.wait(1.0), bool)
+
+
+# Commands give a result of text, or of bytes if that is asked for.
+clone = graph.command(["git", "clone", "{url}"], timeout=60, env={"LANG": None})
+archive = graph.command(["tar", "c", "."], text=False, dependencies=clone, cwd="{at}")
+listed = graph.command(["ls", Path("/tmp"), "{path}"], name="listed")
+options: list[str] = ["-l", "-a"]
+graph.command(["ls", *options], name="long")
+graph.command(options, name="options")
+graph.command(("ls", Path.home()), name="home")
+count = graph.shell("wc -l {path}", name="count", retry=3, redact=["secret"])
+raw = graph.shell("cat {path}", text=False)
+assert_type(run[clone], CommandResult)
+assert_type(run[clone].stdout, str)
+assert_type(run[archive].stdout, bytes)
+assert_type(run[count], CommandResult[str])
+assert_type(run[raw], CommandResult[bytes])
+result_as_task: Task[..., CommandResult] = clone
+graph.command("git status")  # type: ignore[call-overload]  # pyright: ignore
+graph.command(["ls"], cdw="/")  # type: ignore[call-overload]  # pyright: ignore
+graph.shell(["ls"])  # type: ignore[call-overload]  # pyright: ignore
+
+
+def code_of(error: CommandFailed) -> int:
+    return error.result.returncode
 
 
 # Dependencies are tasks, names, functions or parts of results, alone or several.
