@@ -150,11 +150,13 @@ class _Own:
         """Begin the process, have a thread see to its end, and return its number."""
         import warnings
 
+        # A module that another thread is importing now could never be imported there.
+        from . import logs  # noqa: F401
         from .worker import main as work
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # known, and said
-            pid = os.fork()
+            pid = _guardian.fork()
         if pid == 0:
             try:
                 work(*fds, status, 0)
@@ -246,7 +248,12 @@ class _Guardian:
         command = [sys.executable, *flags, "-P", "-c", code]
         with control:
             self._process = Popen(
-                command, stdin=DEVNULL, pass_fds=[control.fileno()], cwd="/"
+                command,
+                stdin=DEVNULL,
+                pass_fds=[control.fileno()],
+                cwd="/",
+                # A terminal's Ctrl-C is none of its business, not even at first.
+                start_new_session=True,
             )
         self._control = ours
         for pid in self._watched:
@@ -266,6 +273,14 @@ class _Guardian:
             except TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def fork(self) -> int:
+        """Fork this process while nobody starts the guardian.
+
+        A child with its control socket would keep it from seeing this process end.
+        """
+        with self._lock:
+            return os.fork()
 
     def end(self, if_unused: bool = False) -> None:
         """End the guardian, and with it all processes that are still alive."""

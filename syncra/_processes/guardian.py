@@ -36,9 +36,7 @@ DEATH_MARK = b"\0\xffdied\xff\0"
 
 def main(control: int) -> None:
     """Serve until the other end of the control socket is closed."""
-    os.setsid()
-    # A terminal's Ctrl-C and a service manager's SIGTERM are the parent's affair.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What a service manager sends to all processes is the parent's affair.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     Guardian(socket.socket(fileno=control)).serve()
 

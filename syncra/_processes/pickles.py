@@ -48,7 +48,11 @@ def dump(value: Any) -> Dumped:
     elif _is_bulk(value):
         value = Bulk(value)
     try:
-        return pickle.dumps(value, PROTOCOL, buffer_callback=is_small), buffers
+        data = pickle.dumps(value, PROTOCOL, buffer_callback=is_small)
+        if b"__main__" not in data or main_place() is not None:
+            return data, buffers
+
+        first: Exception = _NotFound("`__main__` is no file here")
     except Exception as error:
         first = error
     # Slower, but it finds the functions of tasks, and pickles others by value.
@@ -139,7 +143,12 @@ def by_reference(base: Any) -> Any:
 
     class ByReference(base):  # type: ignore[misc]
         def reducer_override(self, value: Any) -> Any:
-            return _reference(value) if type(value) is FunctionType else NotImplemented
+            if type(value) is FunctionType:
+                return _reference(value)
+
+            if isinstance(value, type) and value.__module__ == "__main__":
+                _check_main(f"class {value.__qualname__!r}")
+            return NotImplemented
 
     return ByReference
 
@@ -173,11 +182,8 @@ def _by_value() -> Any:
 def _reference(function: FunctionType) -> Any:
     """Return how another process finds a function; NotImplemented if by its name."""
     module, path = function.__module__, function.__qualname__
-    if module == "__main__" and main_place() is None:
-        raise _NotFound(
-            f"function {path!r} is defined in `__main__`, which here is no file that "
-            f"another process could import"
-        )
+    if module == "__main__":
+        _check_main(f"function {path!r}")
 
     found: Any = sys.modules.get(module)
     try:
@@ -198,6 +204,14 @@ def _reference(function: FunctionType) -> Any:
             raise _NotFound(f"function {path!r} of {module!r} is another one by now")
 
     return unwrapped, (module, path, depth)
+
+
+def _check_main(what: str) -> None:
+    if main_place() is None:
+        raise _NotFound(
+            f"{what} is defined in `__main__`, which here is no file that another "
+            f"process could import"
+        )
 
 
 def unwrapped(module: str, path: str, depth: int) -> Any:

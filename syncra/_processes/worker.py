@@ -7,6 +7,7 @@ runs here. So a run can always take back what has not begun.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import socket
@@ -59,8 +60,6 @@ def main(
 
 def _prepare(status: int, parent: int) -> None:
     """Make the process one of its own, that ends with the one it comes from."""
-    import faulthandler
-
     try:
         os.setpgid(0, 0)
     except OSError:

@@ -39,13 +39,14 @@ PRELUDE = """
 class Script:
     """Run a script that says "ready" when it wants to be sent a signal."""
 
-    def __init__(self, *parts: str) -> None:
+    def __init__(self, *parts: str, own_group: bool = False) -> None:
         code = "".join(map(textwrap.dedent, (PRELUDE, *parts)))
         self.process = subprocess.Popen(
             [sys.executable, "-c", code],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            process_group=0 if own_group else None,
         )
         self.guard = threading.Timer(HARD_LIMIT, self.process.kill)
         self.guard.start()
