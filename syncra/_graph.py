@@ -45,7 +45,7 @@ class Graph(Definition):
         name: what messages and records call it; "graph" if None.
         executor: how tasks are executed that do not say so themselves: "auto"
             (coroutines on the event loop, functions in threads), "sequential",
-            "threads", an executor, or a pool of `concurrent.futures`.
+            "threads", "processes", an executor, or a pool of `concurrent.futures`.
         on_error: what a failing task does to the run: "raise" ends it and raises;
             "continue" skips what depends on the task and raises nothing; "rollback"
             ends it, undoes what has succeeded, and raises.

@@ -60,6 +60,7 @@ class Child:
         method: how it begins, one of `births.METHODS`.
 
     Attributes:
+        answered: how many tasks it has answered.
         pid: its number, once it has begun.
         sent_at: when tasks were last sent.
         spent: whether it is not to be used again.
@@ -81,6 +82,7 @@ class Child:
         "_timeout",
         "_tokens",
         "_wake",
+        "answered",
         "idle_since",
         "known",
         "method",
@@ -103,6 +105,7 @@ class Child:
         #: Tasks to be sent: id, pickle, large buffers.
         self._held: list[tuple[int, bytes, Sequence[memoryview]]] = []
         self._number = 0
+        self.answered = 0
         self._timeout: float | None = None
         # Held for moments; whoever holds it takes no other lock of a run.
         self._lock = Lock()
@@ -234,6 +237,7 @@ class Child:
 
     def landed(self) -> tuple[int, int]:
         """Return the task that an answer is for, and the next one it is at, or -1."""
+        self.answered += 1
         with self._lock:
             task, _ = self._flight.popleft()
             return task, self._flight[0][0] if self._flight else -1

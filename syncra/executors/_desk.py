@@ -120,7 +120,8 @@ class Desk(Lane):
         while task >= 0:
             child = self._child
             # Who waits behind another one must not lose its time.
-            if child.spent or (child.in_hand and run.is_limited(task)):
+            is_full = child.answered + child.in_hand >= self._lane.most_tasks
+            if child.spent or is_full or (child.in_hand and run.is_limited(task)):
                 run.put_back((task,))
                 return
 
@@ -188,6 +189,8 @@ class Desk(Lane):
         self._answered_at = now = clock()
         self._lane.keep_pace(now - begun)
         task, following = child.landed()
+        if child.answered >= self._lane.most_tasks:
+            child.spent = True
         if following >= 0:
             self._run.started[following] = now
         error: BaseException

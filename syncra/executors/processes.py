@@ -51,6 +51,8 @@ class Processes(Executor):
             of the program), "spawn" (each as a new interpreter), or "fork" (a copy of
             this process, with all that it has imported; not safe where other threads
             hold locks).
+        max_tasks_per_child: after how many tasks a process is replaced by a new one,
+            for code that leaks memory; never by default.
         context: context variables whose values tasks shall see. They are found by
             their name in their module, and their values have to be picklable.
 
@@ -66,7 +68,7 @@ class Processes(Executor):
         >>> task = graph.add(factorial, kwargs={"n": 20}, name="big")
     """
 
-    __slots__ = ("context", "max_workers", "start_method")
+    __slots__ = ("context", "max_tasks_per_child", "max_workers", "start_method")
 
     name = "processes"
     is_here = False
@@ -76,6 +78,7 @@ class Processes(Executor):
         max_workers: int | None = None,
         start_method: str | None = None,
         *,
+        max_tasks_per_child: int | None = None,
         context: Iterable[ContextVar[Any]] = (),
     ) -> None:
         if not hasattr(os, "fork"):
@@ -84,7 +87,14 @@ class Processes(Executor):
                 "ProcessPoolExecutor does as an executor"
             )
 
-        self.max_workers = checked_workers(max_workers or _cores())
+        self.max_workers = checked_workers(
+            _cores() if max_workers is None else max_workers
+        )
+        if max_tasks_per_child is not None:
+            max_tasks_per_child = checked_workers(
+                max_tasks_per_child, "max_tasks_per_child"
+            )
+        self.max_tasks_per_child = max_tasks_per_child
         self.start_method = start_method or METHODS[0]
         if self.start_method not in METHODS:
             raise ValueError(
@@ -171,7 +181,11 @@ class ProcessLane(ThreadLane):
 
     def hire_child(self) -> Child:
         """Return a child that may not have begun."""
-        return idle.hire(self._executor.start_method)
+        child = idle.hire(self._executor.start_method)
+        while child.answered >= self.most_tasks:  # of another `Processes`
+            child.close()
+            child = idle.hire(self._executor.start_method)
+        return child
 
     def set_up(self, child: Child) -> None:
         """Make a child ready for tasks of the run.
@@ -185,6 +199,11 @@ class ProcessLane(ThreadLane):
             self._setup = _setup(self._executor, self._work)
         if child.setup != self._setup or len(child.known) > MOST_FUNCTIONS:
             child.tell(self._setup)
+
+    @property
+    def most_tasks(self) -> float:
+        """Return after how many tasks a child is replaced."""
+        return self._executor.max_tasks_per_child or inf
 
     def keep_pace(self, seconds: float) -> None:
         """Take note of how long a task has taken."""

@@ -403,6 +403,32 @@ def test_fault_25_children_of_an_ended_run(executor, tmp_path) -> None:
     wait_until(lambda: not is_alive(found["bad"]), 5)
 
 
+# Faults 26 and 27: processes that are replaced after some tasks
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_faults_26_and_27_a_process_is_replaced_in_time(workers, most) -> None:
+    """After so many tasks; none is lost between the old one and the new."""
+    executor = Processes(workers, max_tasks_per_child=most)
+    for count in range(1, 9):
+        graph = Graph()
+        for number in range(count):
+            graph.add(tasks.pid, name=str(number))
+        graph.add(tasks.pid, name="last", dependencies=tuple(graph))
+        found = graph.run(executor=executor)
+        assert found.ok
+        assert len(found) == count + 1
+        pids = list(found.values())
+        assert max(pids.count(pid) for pid in pids) <= most
+        # Others use the same ones.
+        assert run(with_siblings(tasks.one)).ok
+    with pytest.raises(ValueError, match="max_tasks_per_child"):
+        Processes(max_tasks_per_child=0)
+    with pytest.raises(ValueError, match="max_workers"):
+        Processes(0)
+
+
 # Faults 28 to 36: what crosses
 
 
