@@ -12,10 +12,11 @@ import weakref
 from typing import Any
 
 import anyio
+import process_tasks
 import pytest
 from tests_helpers import diamond
 
-from syncra import Graph, State
+from syncra import Graph, Processes, State
 from syncra.errors import RunNotFinished, TaskCancelled, TaskNotFoundError, TaskSkipped
 
 
@@ -345,6 +346,64 @@ def test_executor_per_task(run) -> None:
     assert len(found) == 5
     assert found.records["a"].executor == "threads"
     assert found.records["c"].executor == "sequential"
+
+
+def test_one_run_mixes_all_executors(run) -> None:
+    """Coroutines, threads and processes; the results go from one to the other."""
+    graph = Graph()
+
+    async def numbers(count: int) -> list[int]:
+        await anyio.sleep(0)
+        return list(range(count))
+
+    graph.add(numbers, name="numbers")
+    for number in range(20):
+        graph.add(
+            process_tasks.size_of,
+            name=f"process{number}",
+            dependencies="numbers",
+            executor="processes",
+        )
+        graph.add(
+            lambda x: x + 1,
+            name=f"thread{number}",
+            dependencies=f"process{number}",
+            executor="threads",
+        )
+    graph.add(
+        lambda *sizes: sum(sizes),
+        name="total",
+        dependencies=[f"thread{number}" for number in range(20)],
+        executor="sequential",
+    )
+    found = run(graph, {"count": 9})
+    assert found["total"] == 200
+    executors = {found.records[name].executor for name in found}
+    assert {"processes", "threads", "sequential"} <= executors
+
+
+@pytest.mark.parametrize("library", ["asyncio", "trio"])
+def test_processes_do_not_block_the_loop(library) -> None:
+    """While a process is busy, and while it begins, the loop goes on."""
+    graph = Graph(executor="processes")
+    graph.add(process_tasks.sleep, kwargs={"seconds": 0.3})
+    Processes().close()
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await anyio.sleep(0.001)
+            turns += 1
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(count)
+            await graph.arun()
+            group.cancel_scope.cancel()
+
+    anyio.run(main, backend=library)
+    assert turns > 20
 
 
 @pytest.mark.shares_memory

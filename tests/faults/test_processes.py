@@ -406,12 +406,12 @@ def test_fault_25_children_of_an_ended_run(executor, tmp_path) -> None:
 # Faults 26 and 27: processes that are replaced after some tasks
 
 
-@pytest.mark.parametrize("most", [1, 2, 3])
-@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("most", [1, 2])
+@pytest.mark.parametrize("workers", [1, 3])
 def test_faults_26_and_27_a_process_is_replaced_in_time(workers, most) -> None:
     """After so many tasks; none is lost between the old one and the new."""
     executor = Processes(workers, max_tasks_per_child=most)
-    for count in range(1, 9):
+    for count in (2, 5, 8):
         graph = Graph()
         for number in range(count):
             graph.add(tasks.pid, name=str(number))
