@@ -51,6 +51,7 @@ REPORTS: dict[str, tuple[Callable[[Machine, int], object], str, int]] = {
     "skip": (Machine.skip, "skip", SKIPPED),
     "cancel": (Machine.cancel, "cancel", CANCELLED),
     "retry": (lambda machine, task: machine.retry_at(task, 7), "retry", WAITING),
+    "put back": (Machine.put_back, "put_back", READY),
 }
 
 ALL_TRIGGERS = range(len(TRIGGERS))
@@ -179,6 +180,24 @@ def test_a_retry_that_comes_too_late_is_a_cancellation(event: str) -> None:
         assert machine.unsettled == 0
 
 
+@pytest.mark.parametrize("event", ["", "stop", "halt"])
+def test_what_is_put_back_is_the_next_one(event: str) -> None:
+    """As if it had never been taken; where nothing starts any more it is cancelled."""
+    for trigger in ALL_TRIGGERS:
+        machine, tasks = one_in_each_state(trigger)
+        if event:
+            getattr(machine, event)()
+        before = machine.unsettled
+        machine.put_back(tasks[RUNNING])
+        starts = not event or (event == "stop" and trigger in OUTLIVING)
+        assert machine.states[tasks[RUNNING]] == (READY if starts else CANCELLED)
+        assert machine.unsettled == before - (not starts)
+        if starts:
+            assert machine.take(0) == tasks[RUNNING]
+        drain(machine)
+        assert machine.unsettled == 0
+
+
 def test_who_outlives_a_failure() -> None:
     """Clean-up and alarm, and nobody where there are no triggers."""
     shape = chain(4)
@@ -204,7 +223,7 @@ def test_the_table_of_moves() -> None:
         ending |= {old for (old, _), new in TRANSITIONS.items() if new in ending}
     assert ending == set(STATES)
     # Only what runs does well or badly.
-    own = ("succeed", "fail", "retry")
+    own = ("succeed", "fail", "retry", "put_back")
     assert {old for old, event in TRANSITIONS if event in own} == {RUNNING}
 
 
