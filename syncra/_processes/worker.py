@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import pickle
 import signal
 import socket
 import sys
@@ -192,7 +193,7 @@ class Worker:
         """Send what could not be pickled or unpickled, and why."""
         self._keeper.restore()
         told = stage, path, pickles.dump_error(error)
-        self._send(wire.BROKEN, number, pickles.dump(told)[0])
+        self._send(wire.BROKEN, number, pickle.dumps(told))
 
     def _send(
         self,
