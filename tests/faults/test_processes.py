@@ -40,13 +40,18 @@ def processes(method: str, workers: int = 2, **options: Any) -> Processes:
     return Processes(workers, method, **options)
 
 
+def is_reaper(thread: threading.Thread) -> bool:
+    return thread.name.startswith("syncra-reaper")
+
+
 @pytest.fixture(params=METHODS)
 def executor(request: pytest.FixtureRequest) -> Iterator[Processes]:
     """Return processes of each start method."""
     made = processes(request.param)
     yield made
-    if request.param == "fork":
-        made.close()  # each has a thread here that waits for its end
+    # Each that was forked has a thread here that waits for its end. One may become
+    # idle a moment after the run.
+    wait_until(lambda: made.close() or not any(map(is_reaper, threading.enumerate())))
 
 
 def run(graph: Graph, executor: Any = "processes", **options: Any) -> Run:
