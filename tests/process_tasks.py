@@ -120,7 +120,7 @@ def dies_while_returning(*_: Any) -> Any:
 
 def dies_within_a_large_result(*_: Any) -> bytes:
     threading.Timer(0.002, killed).start()
-    return bytes(300_000_000)
+    return bytes(150_000_000)
 
 
 class DiesWhenFreed:

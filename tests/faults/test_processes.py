@@ -166,10 +166,10 @@ def test_faults_15_16_17_19_a_crash_costs_one_task(executor, kind) -> None:
 
 @pytest.mark.parametrize("kind", CRASHES)
 def test_a_crash_50_times_loses_nobody(kind) -> None:
-    """Fifty runs with twelve siblings each; large ones fewer."""
+    """Fifty runs with twelve siblings each."""
     bad = CRASHES[kind][0]
     graph = with_siblings(bad)
-    for _ in range(5 if "large" in kind else 50):
+    for _ in range(50):
         found = run(graph)
         check_siblings(found)
         assert isinstance(found.records["bad"].error, WorkerCrashed)
