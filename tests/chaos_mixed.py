@@ -46,7 +46,6 @@ class MixedTasks(Tasks):
         return super().count_started() + count_traces(self._place.name)
 
     def pids(self) -> set[int]:
-        """Return the numbers of the processes in which attempts have started."""
         return {trace.pid for trace in read_traces(self._place.name)}
 
     def _made(self, plan: TaskPlan) -> Callable[..., Any]:

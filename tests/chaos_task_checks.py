@@ -118,7 +118,7 @@ class TaskChecks:
             if record.attempts and before.attempts:
                 if end_of(before) > record.attempts[0].started_at + ROUNDING:
                     yield f"I2: started before {before.name} was over"
-            if before.state == State.SUCCEEDED and record.attempts:
+            if before.state == State.SUCCEEDED and not before.abandoned:
                 ends = self.moments("end", other)
                 begins = self.moments("start", plan.index)
                 if ends and begins and ends[-1] > begins[0]:
@@ -241,9 +241,12 @@ class TaskChecks:
             return
 
         if plan.is_away:
-            if error in self.tasks.raised[plan.index]:
-                if "in __call__" not in record.traceback or "throw" not in record.traceback:
-                    yield f"I6: the traceback of {error!r} is {record.traceback}"
+            told = record.traceback or ""
+            if error not in self.tasks.raised[plan.index]:
+                if getattr(error, "task", None) != plan.name:
+                    yield f"I6: {error!r} does not name its task"
+            elif "in __call__" not in told or "in throw" not in told:
+                yield f"I6: the traceback of {error!r} is {told}"
             return
 
         names = [frame.name for frame in traceback.extract_tb(error.__traceback__)]

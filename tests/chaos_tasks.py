@@ -89,6 +89,10 @@ class Tasks:
         """Return how many attempts have started."""
         return self._count
 
+    def pids(self) -> set[int]:
+        """Return the numbers of the processes in which attempts have started."""
+        return set()
+
     def gather(self, records: dict[str, Any]) -> None:
         """Collect what is not known yet, now that all is over."""
 

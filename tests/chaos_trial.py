@@ -32,6 +32,7 @@ HARD_LIMIT = 20.0
 #: Seconds after which what a schedule wants to happen to its run happens anyway.
 PATIENCE = 0.3
 
+
 class Trial:
     """Run a schedule once.
 
@@ -278,8 +279,8 @@ class Trial:
         children = psutil.Process().children(recursive=True)
         found = {f"process {one.pid}" for one in children if one.pid not in kept}
         # Also those of a guardian that is no more.
-        orphans = self.tasks.pids() - kept
-        return found | {f"process {one}" for one in orphans if is_alive(one)} | leftovers()
+        orphans = {one for one in self.tasks.pids() - kept if is_alive(one)}
+        return found | {f"process {one}" for one in orphans} | leftovers()
 
 
 def leftovers() -> set[str]:
