@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -20,8 +21,9 @@ import psutil
 import pytest
 
 from syncra import Context, Graph, Processes, Retry, Run, State
-from syncra._processes import births
+from syncra._processes import births, guardian
 from syncra._processes.child import Child
+from syncra._processes.worker import Worker
 from syncra.errors import (
     RemoteTaskError,
     SerializationError,
@@ -466,6 +468,43 @@ def test_fault_47_cancelled_as_its_process_dies() -> None:
         child.interrupt(0)
     finally:
         child.close()
+
+
+def test_fault_58_killed_as_a_process_begins() -> None:
+    """What begins processes outlives that nobody hears of one, to end all others."""
+    ours = births._Guardian()
+    connection, theirs = socket.socketpair()
+    tokens, interrupts, status = os.pipe(), os.pipe(), os.pipe()
+    os.close(status[0])
+    try:
+        fds = theirs.fileno(), tokens[0], interrupts[0], status[1]
+        ours.send(guardian.FORK, 0, fds)
+        assert ours.pid is not None
+        its = psutil.Process(ours.pid)
+        wait_until(its.children)
+        time.sleep(0.1)
+        assert is_alive(ours.pid)
+    finally:
+        connection.close()
+        theirs.close()
+        for fd in (*tokens, *interrupts, status[1]):
+            os.close(fd)
+        ours.end()
+
+
+def test_a_worker_that_nobody_wants_any_more_is_silent() -> None:
+    """The run may close a process at any moment, also as it looks for a token."""
+    connection, theirs = socket.socketpair()
+    tokens, interrupts = os.pipe(), os.pipe()
+    os.close(tokens[1])
+    worker = Worker(theirs, tokens[0], interrupts[0])
+    try:
+        assert not worker._may_begin(1)
+    finally:
+        connection.close()
+        theirs.close()
+        for fd in (tokens[0], *interrupts, *worker._keeper._spare.values()):
+            os.close(fd)
 
 
 # Fault 25: what it has started
