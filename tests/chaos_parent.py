@@ -96,6 +96,11 @@ def main(seed: int, directory: str) -> None:
             function: Any = here if kind == "here" else in_loop
             graph.add(function, kwargs={"seconds": seconds}, **options)
     way = random.choice(("run", "asyncio", "trio", "start"))
+    if random.random() < 0.7:  # else what begins processes has to begin first
+        warm: Any = Graph("warm", executor=executor)
+        for number in range(executor.max_workers):
+            warm.add(here, name=f"w{number}", kwargs={"seconds": 0.01})
+        warm.run()
     print("begins", flush=True)
     if way == "run":
         graph.run(on_error="continue")

@@ -119,9 +119,10 @@ class TaskChecks:
                 if end_of(before) > record.attempts[0].started_at + ROUNDING:
                     yield f"I2: started before {before.name} was over"
             if before.state == State.SUCCEEDED and not before.abandoned:
-                ends = self.moments("end", other)
-                begins = self.moments("start", plan.index)
-                if ends and begins and ends[-1] > begins[0]:
+                # An earlier attempt, which was given up, may go on for a while.
+                ends = self.moments("end", other, self.count("start", other))
+                begins = self.moments("start", plan.index, 1)
+                if ends and begins and ends[0] > begins[0]:
                     yield f"I2: was at work before {before.name} had returned"
 
     def counts(self, plan: TaskPlan, record: TaskRecord) -> Iterator[str]:
@@ -331,9 +332,10 @@ class TaskChecks:
         tasks = self.tasks
         return isinstance(tasks, MixedTasks) and plan.index in tasks.cut_off
 
-    def moments(self, kind: str, index: int) -> list[float]:
-        """Return when something happened to a task."""
-        return [event[3] for event in self.tasks.events if event[:2] == (kind, index)]
+    def moments(self, kind: str, index: int, attempt: int) -> list[float]:
+        """Return when something happened in an attempt at a task."""
+        wanted = kind, index, attempt
+        return [event[3] for event in self.tasks.events if event[:3] == wanted]
 
     def count(self, kind: str, index: int) -> int:
         """Return how often something happened to a task."""
