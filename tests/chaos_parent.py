@@ -113,13 +113,22 @@ def main(seed: int, directory: str) -> None:
 
 
 def survivors(seed: int, directory: Path) -> dict[int, str]:
-    """Kill the program of a seed in the middle, and return what is alive afterwards."""
+    """Kill the program of a seed in the middle.
+
+    Returns:
+        What is alive afterwards by number, or what it has said on stderr.
+    """
     directory.mkdir()
     mark = str(directory)
     command = [sys.executable, __file__, str(seed), str(directory)]
-    program = subprocess.Popen(
-        command, stdout=subprocess.PIPE, env={**os.environ, MARK: mark}
-    )
+    noise = directory.with_suffix(".stderr")
+    with noise.open("wb") as stderr:
+        program = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env={**os.environ, MARK: mark},
+        )
     assert program.stdout is not None
     with program.stdout:
         said = program.stdout.readline()
@@ -133,7 +142,9 @@ def survivors(seed: int, directory: Path) -> dict[int, str]:
         pids |= {int(path.name) for path in directory.iterdir()}
         alive = still_alive(pids, mark)
         if not alive or time.monotonic() > deadline:
-            return alive
+            # Nor has any of them a reason to show a traceback as it ends.
+            said_last = noise.read_text(errors="replace")
+            return alive or ({program.pid: said_last} if said_last else {})
 
         time.sleep(0.02)
 

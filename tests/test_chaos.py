@@ -59,7 +59,7 @@ def test_nothing_survives_its_parent(first: int, tmp_path: Path) -> None:
     """Whatever its processes are at when it is killed."""
     for seed in range(first, min(first + 5, PARENTS)):
         left = survivors(seed, tmp_path / str(seed))
-        assert not left, f"trial {seed}: alive after 2 s: {left}"
+        assert not left, f"trial {seed}: alive after 2 s, or noise: {left}"
 
 
 @pytest.mark.skipif("SYNCRA_CHAOS_SEED" not in os.environ, reason="no seed to replay")

@@ -47,8 +47,8 @@ def main(
         _prepare(status, parent)
         Worker(socket.socket(fileno=connection), tokens, interrupts).serve()
         code = 0
-    except SystemExit:
-        pass
+    except (SystemExit, ConnectionError):
+        pass  # nobody wants an answer any more
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
