@@ -187,13 +187,25 @@ class Engine(Facts):
             self._leave(lane, now)
             self._hire_elsewhere(None)
 
-    def put_back(self, tasks: Sequence[int]) -> None:
-        """Take note that a worker has not begun with tasks; others may have them."""
+    def put_back(self, worker: Worker, tasks: Sequence[int]) -> bool:
+        """Take note that a worker has not begun with tasks; others may have them.
+
+        Returns:
+            Whether the worker was given up for one of them.
+        """
+        given_up = False
         with self.lock:
             for task in reversed(tasks):
-                self.withdraw(task)
+                # That attempt is over, and another one may be going on elsewhere.
+                if self.supervisor is not None and self.supervisor.forgets(
+                    worker, task
+                ):
+                    given_up = True
+                else:
+                    self.withdraw(task)
             if not self.is_over:
                 self.follow_up(clock())
+        return given_up
 
     def crash(self, error: BaseException) -> None:
         """End the run since Syncra itself is at fault: nobody shall wait for ever."""

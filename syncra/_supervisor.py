@@ -256,6 +256,9 @@ class Supervisor:
         """End an attempt whose time is up."""
         self._expired.add(task)
         if self._interrupt(task):
+            if self.engine.machine.states[task] != RUNNING:
+                return  # it had not really begun: its time is still to come
+
             grace = self.engine.settings.grace
             self._give_up_in(self._patience_for(task, grace), task, now)
         else:

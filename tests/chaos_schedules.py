@@ -22,10 +22,21 @@ ACTS = (
     "complain",  # waits for ever, and raises an error of its own when cancelled
     "evade",  # waits for ever, and raises Skip when it is cancelled
     "stay",  # waits for ever, also when it is cancelled
+    # In another process:
+    "deaf",  # waits for ever, and ignores SIGTERM
+    "sigkill",  # kills its process
+    "quit",  # ends its process by os._exit
+    "segv",  # has its process die of a segmentation fault
+    "large",  # returns megabytes
+    "unpicklable",  # returns what cannot be pickled
+    "odd",  # raises what cannot be loaded again
 )
 
 #: These wait until somebody ends them.
-ENDLESS = frozenset({"hang", "tidy", "swallow", "complain", "evade", "stay"})
+ENDLESS = frozenset({"hang", "tidy", "swallow", "complain", "evade", "stay", "deaf"})
+
+#: These end their process: exit code and signal.
+DEADLY = {"sigkill": (None, 9), "quit": (3, None), "segv": (None, 11)}
 
 #: A grace in seconds within which a coroutine that obeys has certainly ended.
 OBEYED = 3.0
@@ -36,10 +47,27 @@ FAULTS = (
     *("hang", "hang", "race", "block", "stubborn", "tidy"),
 )
 
+#: What may be wrong with a task in another process.
+FAULTS_AWAY = (
+    *("raise", "base", "exit", "final", "skip", "slow", "flaky", "odd", "unpicklable"),
+    *("hang", "deaf", "race", "block", "stubborn", "tidy", "large", "large"),
+    *("sigkill", "sigkill", "quit", "segv", "frail", "frail", "frail"),
+)
+
 EXECUTORS = (
     *("auto", "sequential", "threads", "one-thread", "three-threads"),
     *("pool", "synchronous-pool"),
 )
+
+#: With tasks in other processes.
+AWAY = ("processes", "processes", "three-processes", "one-process")
+MIXED = (*AWAY, "auto", "threads", "three-threads")
+
+#: The number of worker processes of each executor.
+WIDTHS = {"one-process": 1, "processes": 2, "three-processes": 3, "spawn": 1}
+
+#: Schedules with processes have seeds from here on.
+FIRST_MIXED = 1_000_000
 
 WAYS = (
     "main",
@@ -67,6 +95,7 @@ class TaskPlan:
         attempts: how often it may be tried.
         pause: seconds that a "slow", "race" or "block" attempt takes.
         undo: "ok" or "raise" if it has a rollback function.
+        is_away: whether it runs in another process.
     """
 
     index: int
@@ -83,6 +112,7 @@ class TaskPlan:
     executor: str | None = None
     undo: str | None = None
     undo_is_async: bool = False
+    is_away: bool = False
 
     @property
     def name(self) -> str:
@@ -95,7 +125,8 @@ class TaskPlan:
     @property
     def obeys(self) -> bool:
         """Return whether each attempt ends soon when it is told to."""
-        return self.is_async and "stay" not in self.acts
+        deaf = {"stay", "deaf"}.intersection(self.acts)
+        return (self.is_async or self.is_away) and not deaf
 
     def act(self, attempt: int) -> str:
         """Return what an attempt does, counted from 1."""
@@ -113,6 +144,7 @@ class Schedule:
         end_from: "thread" or "task".
         end_grace: what `cancel` is given.
         added: the order in which the tasks are added to the graph.
+        kills: when somebody kills a "worker" or the "guardian": seconds from the start.
     """
 
     seed: int
@@ -127,6 +159,16 @@ class Schedule:
     end_grace: float | None = None
     grace: float | None = None
     timeout: float | None = None
+    kills: list[tuple[float, str]] = field(default_factory=list)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Return whether tasks may run in other processes."""
+        return self.seed >= FIRST_MIXED
+
+    def place(self, plan: TaskPlan) -> str:
+        """Return the name of the executor of a task."""
+        return plan.executor or self.executor
 
     @property
     def one_at_a_time(self) -> bool:
@@ -149,7 +191,7 @@ class Schedule:
             f"seed {self.seed}: {len(self.tasks)} tasks, executor {self.executor}, "
             f"way {self.way}, on_error {self.on_error}, grace {self.grace}, timeout "
             f"{self.timeout}, ending {self.ending} at {self.end_at} from "
-            f"{self.end_from} with grace {self.end_grace}"
+            f"{self.end_from} with grace {self.end_grace}, kills {self.kills}"
         ]
         for plan in self.tasks:
             told = {
@@ -164,14 +206,19 @@ class Schedule:
 def make_schedule(seed: int) -> Schedule:
     """Return the schedule of a seed, the same in every process."""
     random = Random(seed)
+    mixed = seed >= FIRST_MIXED
     schedule = Schedule(
         seed,
-        executor=random.choice(EXECUTORS),
+        executor=random.choice(MIXED if mixed else EXECUTORS),
         way=random.choice(WAYS),
         on_error=random.choice(("raise", "continue", "continue", "rollback")),
     )
     _add_tasks(schedule, random)
+    if mixed:
+        _move_away(schedule, random)
     _add_ending(schedule, random)
+    if mixed:
+        _add_kills(schedule, random)
     for plan in random.sample(
         schedule.tasks, min(random.randrange(5), len(schedule.tasks))
     ):
@@ -183,6 +230,31 @@ def make_schedule(seed: int) -> Schedule:
                 plan.undo = "raise" if random.random() < 0.15 else "ok"
                 plan.undo_is_async = random.random() < 0.3
     return schedule
+
+
+def _move_away(schedule: Schedule, random: Random) -> None:
+    """Have some tasks run in other processes, and others not."""
+    if random.random() < 0.04:
+        schedule.executor = "spawn"
+    here = ("threads", "sequential", "auto", "auto")
+    away = schedule.executor in WIDTHS
+    share = random.choice((0.0, 0.0, 0.3, 0.6) if away else (0.3, 0.6, 0.9))
+    for plan in schedule.tasks:
+        if random.random() < share:
+            plan.executor = random.choice(here if away else AWAY)
+        plan.is_away = schedule.place(plan) in WIDTHS
+        if plan.is_away and random.random() < 0.3:
+            plan.acts, plan.pause = ("slow",), random.uniform(0.001, 0.02)
+
+
+def _add_kills(schedule: Schedule, random: Random) -> None:
+    """Have somebody kill worker processes during the run."""
+    if random.random() < 0.5:
+        for _ in range(random.randint(1, 4)):
+            schedule.kills.append((random.uniform(0.0, 0.1), "worker"))
+    if random.random() < 0.1:
+        schedule.kills.append((random.uniform(0.0, 0.1), "guardian"))
+    schedule.kills.sort()
 
 
 def _add_tasks(schedule: Schedule, random: Random) -> None:
@@ -220,18 +292,20 @@ def _add_ending(schedule: Schedule, random: Random) -> None:
     if random.random() < 0.35:
         schedule.ending = random.choice(endings)
     if schedule.ending == "timeout":
-        schedule.timeout = random.choice((0.001, 0.005, 0.02, 0.05))
+        shortest = (0.02, 0.05, 0.1) if schedule.is_mixed else (0.001, 0.005, 0.02)
+        schedule.timeout = random.choice((*shortest, 0.05))
     schedule.end_at = random.randint(1, len(schedule.tasks))
     if schedule.ending == "cancel":
-        schedule.end_from = random.choice(("thread", "thread", "task"))
+        if not schedule.is_mixed:
+            schedule.end_from = random.choice(("thread", "thread", "task"))
         schedule.end_grace = random.choice((None, None, 0.0, 0.05))
 
 
 def _add_fault(schedule: Schedule, plan: TaskPlan, random: Random) -> None:
-    fault = random.choice(FAULTS)
+    fault = random.choice(FAULTS_AWAY if plan.is_away else FAULTS)
     if fault == "stubborn":
         fault = random.choice(("swallow", "complain", "evade", "stay"))
-    if fault in ENDLESS and fault != "hang":
+    if fault in ENDLESS and fault != "hang" and not plan.is_away:
         plan.is_async = True
     plan.acts = (fault,)
     plan.pause = random.uniform(0.001, 0.005)
@@ -248,7 +322,12 @@ def _add_fault(schedule: Schedule, plan: TaskPlan, random: Random) -> None:
     elif fault == "flaky":
         plan.acts = ("raise",) * random.randint(1, 3) + ("ok",)
         plan.attempts = random.randint(2, 4)
-    if fault != "flaky" and random.random() < 0.3:
+    elif fault == "frail":
+        plan.acts = (random.choice(list(DEADLY)),) * random.randint(1, 2) + ("ok",)
+        plan.attempts = random.randint(2, 4)
+    if plan.is_away and plan.timeout is not None and fault in ENDLESS:
+        plan.timeout += random.choice((0.0, 0.03))  # a process takes that to begin
+    if fault not in {"flaky", "frail"} and random.random() < 0.3:
         plan.attempts = random.randint(2, 3)
         if random.random() < 0.5:
             plan.acts += ("ok",)

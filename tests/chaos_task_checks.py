@@ -7,11 +7,18 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from chaos_schedules import ENDLESS, OBEYED, TaskPlan
+from chaos_mixed import MixedTasks
+from chaos_schedules import DEADLY, ENDLESS, OBEYED, TaskPlan
 from chaos_trial import Trial
 
 from syncra import DontRetry, State, TaskRecord
-from syncra.errors import RunTimeout, TaskTimeout
+from syncra.errors import (
+    RemoteTaskError,
+    RunTimeout,
+    SerializationError,
+    TaskTimeout,
+    WorkerCrashed,
+)
 
 #: Times in records are rounded to microseconds.
 ROUNDING = timedelta(microseconds=3)
@@ -20,7 +27,7 @@ LATE = 3.0
 
 #: These run even when a failure has stopped the run.
 OUTLIVING = {"all_done", "any_failed"}
-NO_SUCCESS = {"raise", "base", "exit", "final", "skip"}
+NO_SUCCESS = {"raise", "base", "exit", "final", "skip", "odd", "unpicklable", *DEADLY}
 
 
 class TaskChecks:
@@ -111,6 +118,12 @@ class TaskChecks:
             if record.attempts and before.attempts:
                 if end_of(before) > record.attempts[0].started_at + ROUNDING:
                     yield f"I2: started before {before.name} was over"
+            if before.state == State.SUCCEEDED and not before.abandoned:
+                # An earlier attempt, which was given up, may go on for a while.
+                ends = self.moments("end", other, self.count("start", other))
+                begins = self.moments("start", plan.index, 1)
+                if ends and begins and ends[0] > begins[0]:
+                    yield f"I2: was at work before {before.name} had returned"
 
     def counts(self, plan: TaskPlan, record: TaskRecord) -> Iterator[str]:
         """Check how often the task was started (I3)."""
@@ -139,7 +152,7 @@ class TaskChecks:
             yield "an attempt without an error was followed by another"
         for error in errors:
             if error is not None and error not in raised:
-                if not isinstance(error, TaskTimeout):
+                if not isinstance(error, TaskTimeout) and not self.fits(plan, error):
                     yield f"I6: an error that nobody raised: {error!r}"
 
     def times(self, plan: TaskPlan, record: TaskRecord) -> Iterator[str]:
@@ -159,17 +172,22 @@ class TaskChecks:
 
     def leaving(self, plan: TaskPlan, record: TaskRecord) -> Iterator[str]:
         """Check that what is left behind is known, and ends some day (I5)."""
-        early = self.tasks.events[: self.trial.seen_events]
+        until = self.trial.seen_until
+        early = [event for event in self.tasks.events if event[3] <= until]
         begun = sum(event[:2] == ("start", plan.index) for event in early)
         ended = sum(event[:2] == ("end", plan.index) for event in early)
-        if begun > ended and not record.abandoned:
+        # A process that was killed may take a moment to end.
+        if begun > ended and not record.abandoned and not plan.is_away:
             yield "was still going on at the end, but is not abandoned"
         if record.abandoned and not self.ended_early(record):
             yield "abandoned without a reason"
         grace = self.schedule.grace is None or self.schedule.grace >= OBEYED
-        if record.abandoned and plan.obeys and ENDLESS.intersection(plan.acts):
+        if plan.is_away and record.abandoned:
+            yield "abandoned, though a process can be killed"
+        told = record.abandoned or self.never_ended(plan)
+        if told and plan.obeys and ENDLESS.intersection(plan.acts):
             if grace and self.schedule.end_grace in {None, OBEYED}:
-                yield "abandoned although it ends when it is told to"
+                yield "given up although it ends when it is told to"
         if self.count("end", plan.index) != self.count("start", plan.index):
             yield "I5: an attempt has never come to its end"
 
@@ -198,7 +216,8 @@ class TaskChecks:
             if record.attempts and "evade" in plan.acts:
                 yield "skipped itself when it was told to end"
         elif record.state == State.CANCELLED and record.error is not None:
-            if record.error not in self.tasks.raised[plan.index]:
+            known = record.error in self.tasks.raised[plan.index]
+            if not known and not self.fits(plan, record.error):
                 yield f"I6: cancelled with {record.error!r}"
 
     def failure(self, plan: TaskPlan, record: TaskRecord) -> Iterator[str]:
@@ -220,6 +239,15 @@ class TaskChecks:
         if isinstance(error, TaskTimeout):
             if error.task != plan.name:
                 yield f"I6: {error!r} names {error.task}"
+            return
+
+        if plan.is_away:
+            told = record.traceback or ""
+            if error not in self.tasks.raised[plan.index]:
+                if getattr(error, "task", None) != plan.name:
+                    yield f"I6: {error!r} does not name its task"
+            elif "in __call__" not in told or "in throw" not in told:
+                yield f"I6: the traceback of {error!r} is {told}"
             return
 
         names = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
@@ -257,7 +285,57 @@ class TaskChecks:
     def ended_early(self, record: TaskRecord) -> int:
         """Return how many attempts did not end by themselves."""
         expired = sum(isinstance(a.error, TaskTimeout) for a in record.attempts)
-        return expired + (record.state == State.CANCELLED)
+        crashed = sum(isinstance(a.error, WorkerCrashed) for a in record.attempts)
+        return expired + crashed + (record.state == State.CANCELLED)
+
+    # What happens in and to other processes.
+
+    def fits(self, plan: TaskPlan, error: BaseException) -> bool:
+        """Return whether an error that no function has raised had to be expected."""
+        if isinstance(error, SerializationError):
+            return error.stage == "result" and "unpicklable" in plan.acts
+
+        if isinstance(error, RemoteTaskError):
+            return error.type_name.endswith("ChaosOdd") and "odd" in plan.acts
+
+        return self.may_crash(plan.index, error)
+
+    def may_crash(self, index: int, error: BaseException | None) -> bool:
+        """Return whether a process may have ended as an error says."""
+        plan = self.schedule.tasks[index]
+        if not isinstance(error, WorkerCrashed) or not plan.is_away:
+            return False
+
+        killed = self.trial.killer.killed
+        ways = [DEADLY[act] for act in plan.acts if act in DEADLY]
+        if killed["worker"] or killed["guardian"]:
+            ways.append((None, 9))
+        if killed["guardian"]:
+            ways.append((None, None))
+        return (error.exitcode, error.signal) in ways
+
+    def crashes_beyond(self, index: int) -> int:
+        """Return how often the process of a task died that had not killed it itself."""
+        plan, record = self.schedule.tasks[index], self.records[index]
+        tries = list(record.attempts)
+        if record.rollback is not None:
+            tries += record.rollback.attempts
+        crashed = sum(isinstance(one.error, WorkerCrashed) for one in tries)
+        starts = range(1, self.count("start", index) + 1)
+        return max(0, crashed - sum(plan.act(start) in DEADLY for start in starts))
+
+    def never_ended(self, plan: TaskPlan) -> bool:
+        """Return whether an attempt of one that waits for ever was cut off."""
+        if not plan.is_away or self.trial.killer.kills:
+            return False
+
+        tasks = self.tasks
+        return isinstance(tasks, MixedTasks) and plan.index in tasks.cut_off
+
+    def moments(self, kind: str, index: int, attempt: int) -> list[float]:
+        """Return when something happened in an attempt at a task."""
+        wanted = kind, index, attempt
+        return [event[3] for event in self.tasks.events if event[:3] == wanted]
 
     def count(self, kind: str, index: int) -> int:
         """Return how often something happened to a task."""

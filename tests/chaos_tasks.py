@@ -5,45 +5,40 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import anyio
+from chaos_away import KINDS, ChaosError, value_of
 from chaos_schedules import Schedule, TaskPlan
+from tests_foreign import Synchronous, ThreadForEach
 
-from syncra import DontRetry, Graph, Retry, Skip
+from syncra import Graph, Processes, Retry
+from syncra.executors import Executor, Foreign, Threads
+
+EXECUTORS: dict[str, str | Executor] = {
+    "one-thread": Threads(1),
+    "three-threads": Threads(3),
+    # One of the standard library would be full of what hangs.
+    "pool": Foreign(ThreadForEach(), 3),
+    "synchronous-pool": Foreign(Synchronous()),
+    "one-process": Processes(1),
+    "processes": Processes(2),
+    "three-processes": Processes(3),
+    "spawn": Processes(1, "spawn"),
+}
 
 #: Seconds that a function waits at the most for being released.
 LONGEST = 60.0
-
-
-class ChaosError(Exception):
-    """Be an error of a task."""
-
-
-class ChaosStop(BaseException):
-    """Be an error of a task that is no Exception."""
-
-
-KINDS: dict[str, type[BaseException]] = {
-    "raise": ChaosError,
-    "complain": ChaosError,
-    "base": ChaosStop,
-    "exit": SystemExit,
-    "final": DontRetry,
-    "skip": Skip,
-    "evade": Skip,
-}
 
 
 class Tasks:
     """Make the graph of a schedule, and keep what its functions see.
 
     Attributes:
-        events: ("start" | "end", task, attempt) in the order they happened, and
-            ("undo", task, 0).
+        events: ("start" | "end", task, attempt, time) in the order they happened, and
+            ("undo", task, 0, time).
         raised: what the attempts at each task raised by themselves.
         returned: what the attempts at each task returned.
         undone: what the rollback functions were given, with the task.
@@ -52,7 +47,7 @@ class Tasks:
 
     def __init__(self, schedule: Schedule, started: Callable[[int], object]) -> None:
         self.schedule = schedule
-        self.events: list[tuple[str, int, int]] = []
+        self.events: list[tuple[str, int, int, float]] = []
         self.raised: list[list[BaseException]] = [[] for _ in schedule.tasks]
         self.returned: list[list[int]] = [[] for _ in schedule.tasks]
         self.undone: list[tuple[int, Any]] = []
@@ -69,11 +64,11 @@ class Tasks:
             plan = plans[index]
             options: dict[str, Any] = {}
             if plan.executor is not None:
-                options["executor"] = plan.executor
+                options["executor"] = EXECUTORS.get(plan.executor, plan.executor)
             if plan.attempts > 1:
                 options["retry"] = Retry(plan.attempts, backoff=plan.backoff, jitter=0)
             made = graph.add(
-                self._coroutine(plan) if plan.is_async else self._function(plan),
+                self._made(plan),
                 name=plan.name,
                 dependencies=[plans[other].name for other in plan.before],
                 after=[plans[other].name for other in plan.after],
@@ -87,15 +82,29 @@ class Tasks:
 
     def all_have_ended(self) -> bool:
         """Return whether no attempt is going on, not even an abandoned one."""
-        kinds = Counter(kind for kind, _, _ in self.events)
+        kinds = Counter(event[0] for event in self.events)
         return kinds["start"] == kinds["end"]
+
+    def count_started(self) -> int:
+        """Return how many attempts have started."""
+        return self._count
+
+    def pids(self) -> set[int]:
+        """Return the numbers of the processes in which attempts have started."""
+        return set()
+
+    def gather(self, records: dict[str, Any]) -> None:
+        """Collect what is not known yet, now that all is over."""
+
+    def _note(self, kind: str, index: int, attempt: int) -> None:
+        self.events.append((kind, index, attempt, time.monotonic()))
 
     def _begin(self, index: int) -> int:
         """Write down that an attempt starts, and return its number."""
         # Two attempts at one task never start at once, so this needs no lock.
         self._starts[index] += 1
         attempt = self._starts[index]
-        self.events.append(("start", index, attempt))
+        self._note("start", index, attempt)
         self._count += 1
         self._started(self._count)
         return attempt
@@ -112,6 +121,10 @@ class Tasks:
         self.returned[plan.index].append(value)
         return value
 
+    def _made(self, plan: TaskPlan) -> Callable[..., Any]:
+        """Return what a task calls."""
+        return self._coroutine(plan) if plan.is_async else self._function(plan)
+
     def _function(self, plan: TaskPlan) -> Callable[..., int]:
         def chaos_task(*inputs: Any) -> int:
             attempt = self._begin(plan.index)
@@ -126,7 +139,7 @@ class Tasks:
                 self._throw(plan, act, attempt)
                 return self._give(plan, inputs)
             finally:
-                self.events.append(("end", plan.index, attempt))
+                self._note("end", plan.index, attempt)
 
         return chaos_task
 
@@ -148,7 +161,7 @@ class Tasks:
                 self._throw(plan, act, attempt)
                 return self._give(plan, inputs)
             finally:
-                self.events.append(("end", plan.index, attempt))
+                self._note("end", plan.index, attempt)
 
         return chaos_coroutine
 
@@ -174,7 +187,7 @@ class Tasks:
         """Return the rollback function of a task."""
 
         def undo(result: Any) -> None:
-            self.events.append(("undo", plan.index, 0))
+            self._note("undo", plan.index, 0)
             self.undone.append((plan.index, result))
             if plan.undo == "raise":
                 raise ChaosError(f"{plan.name} rollback")
@@ -184,11 +197,6 @@ class Tasks:
             await anyio.sleep(0)
 
         return undo_async if plan.undo_is_async else undo
-
-
-def value_of(index: int, inputs: tuple[Any, ...]) -> int:
-    """Return the result of a task, from its inputs."""
-    return zlib.crc32(repr((index, inputs)).encode())
 
 
 def plain_values(schedule: Schedule, succeeded: list[bool]) -> dict[int, int]:

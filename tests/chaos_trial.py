@@ -18,25 +18,19 @@ from unittest import mock
 
 import psutil
 import trio
+from chaos_mixed import Killer, MixedTasks, is_alive
 from chaos_schedules import Schedule
-from chaos_tasks import Tasks
-from tests_foreign import Synchronous, ThreadForEach
+from chaos_tasks import EXECUTORS, Tasks
 
 from syncra import Run, _run
-from syncra.executors import Executor, Foreign, Threads, _pool
+from syncra._processes.births import guardian_pid
+from syncra._processes.idle import idle_pids
+from syncra.executors import _pool
 
 #: Seconds after which a run counts as hanging: stacks are shown, the process ends.
 HARD_LIMIT = 20.0
 #: Seconds after which what a schedule wants to happen to its run happens anyway.
 PATIENCE = 0.3
-
-EXECUTORS: dict[str, str | Executor] = {
-    "one-thread": Threads(1),
-    "three-threads": Threads(3),
-    # One of the standard library would be full of what hangs.
-    "pool": Foreign(ThreadForEach(), 3),
-    "synchronous-pool": Foreign(Synchronous()),
-}
 
 
 class Trial:
@@ -47,7 +41,7 @@ class Trial:
         run: the run, also where the call has raised.
         error: what the call has raised.
         records: the records at the moment when the call had returned.
-        seen_events: how many events there were at that moment.
+        seen_until: that moment.
         ended_at: when the run was ended from outside, or None.
         came: names in the order that `as_completed` gave them.
         noise: errors that reached nobody.
@@ -56,17 +50,19 @@ class Trial:
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
-        self.tasks = Tasks(schedule, self._started)
+        kind = MixedTasks if schedule.is_mixed else Tasks
+        self.tasks = kind(schedule, self._started)
         self.graph = self.tasks.graph()
         self.run: Run | None = None
         self.error: BaseException | None = None
         self.records: dict[str, Any] = {}
-        self.seen_events = 0
+        self.seen_until = 0.0
         self.started_at = self.returned_at = 0.0
         self.ended_at: float | None = None
         self.came: list[str] = []
         self.noise: list[str] = []
         self.leaks: set[str] = set()
+        self.killer = Killer(schedule.kills, schedule.seed)
         self._go = threading.Event()
         self._over = False
         self._end_outer: Callable[[], object] = lambda: None
@@ -81,7 +77,7 @@ class Trial:
                 trial.run = self
 
         with self._listening(), mock.patch.object(_run, "Run", Caught):
-            before = leftovers()
+            before = self._leftovers()
             ender = None
             if self.schedule.ending in {"cancel", "signal", "outer"}:
                 ender = threading.Thread(target=self._ender, name="ender")
@@ -89,7 +85,8 @@ class Trial:
             try:
                 try:
                     self.started_at = time.perf_counter()
-                    self._call()
+                    with self.killer:
+                        self._call()
                 finally:
                     self._over = True
                     self._go.set()
@@ -102,6 +99,7 @@ class Trial:
                 if not self.records:
                     self._look()
             self._drain(before)
+        self.tasks.gather(self.records)
 
     # The ways to run a graph.
 
@@ -184,7 +182,7 @@ class Trial:
         """Keep what the run has to say now that it has returned."""
         self.returned_at = time.perf_counter()
         assert self.run is not None
-        self.seen_events = len(self.tasks.events)
+        self.seen_until = time.monotonic()
         self.records = dict(self.run.records)
 
     # What happens to the run from outside.
@@ -212,7 +210,13 @@ class Trial:
                 self._end_outer()
 
     def _ender(self) -> None:
-        self._go.wait(PATIENCE)
+        deadline = time.monotonic() + PATIENCE
+        while not self._go.wait(0.002 if self.schedule.is_mixed else PATIENCE):
+            # What starts in other processes tells nobody.
+            if self.tasks.count_started() >= self.schedule.end_at:
+                break
+            if time.monotonic() > deadline:
+                break
         if self.ended_at is None:
             self._end()
 
@@ -257,19 +261,30 @@ class Trial:
     def _drain(self, before: set[str]) -> None:
         """Wait until what the run has left behind has come to its end."""
         begin = time.monotonic()
-        while not self.tasks.all_have_ended() or leftovers() - before:
+        while not self.tasks.all_have_ended() or self._leftovers() - before:
             waited = time.monotonic() - begin
             if waited > 5:
-                self.leaks = leftovers() - before
+                self.leaks = self._leftovers() - before
                 return
 
             if waited > 0.1:
                 gc.collect()
             time.sleep(0.0005)
 
+    def _leftovers(self) -> set[str]:
+        if not self.schedule.is_mixed:
+            return leftovers()
+
+        kept = {guardian_pid(), *idle_pids()}
+        children = psutil.Process().children(recursive=True)
+        found = {f"process {one.pid}" for one in children if one.pid not in kept}
+        # Also those of a guardian that is no more.
+        orphans = {one for one in self.tasks.pids() - kept if is_alive(one)}
+        return found | {f"process {one}" for one in orphans} | leftovers()
+
 
 def leftovers() -> set[str]:
-    """Return what lives in this process beyond its idle threads, children aside."""
+    """Return what lives in this process beyond what is idle, processes aside."""
     threads = [thread for thread in threading.enumerate() if thread.is_alive()]
     threads = [thread for thread in threads if thread.name != "syncra-clock"]
     kept = [thread for thread in threads if thread.name.startswith("syncra-")]
@@ -279,7 +294,9 @@ def leftovers() -> set[str]:
         if thread not in kept and not thread.name.startswith("Trio thread")
     }
     found |= {f"busy thread {n}" for n in range(len(kept) - _pool.idle_count())}
-    found |= {f"file {n}" for n in range(psutil.Process().num_fds())}
+    # Sockets and pipes: of each idle child, and of the guardian.
+    kept_files = 7 * len(idle_pids()) + (guardian_pid() is not None)
+    found |= {f"file {n}" for n in range(psutil.Process().num_fds() - kept_files)}
     for number in (signal.SIGINT, signal.SIGTERM):
         found.add(f"handler {signal.getsignal(number)}")
     return found

@@ -193,6 +193,12 @@ def touch(path: str, text: str = "x") -> None:
     os.rename(f"{path}.tmp", path)
 
 
+def notes(path: str, seconds: float) -> None:
+    with open(path, "a") as file:
+        file.write("begun\n")
+    time.sleep(seconds)
+
+
 # What tasks may do to their process.
 
 

@@ -61,7 +61,7 @@ class Child:
 
     Attributes:
         answered: how many tasks it has answered.
-        pid: its number, once it has begun.
+        pid: its number, once it has begun and if it was wanted then.
         sent_at: when tasks were last sent.
         spent: whether it is not to be used again.
         known: number by which it knows a function, by the pickle of that.
@@ -143,7 +143,9 @@ class Child:
         finally:
             theirs.close()
             os.close(interrupts[0])
-        self.pid = birth.pid
+        with self._lock:
+            if not self.spent:
+                self.pid = birth.pid  # else its tasks are over, and told of already
         self._connection.setblocking(False)
         self._poll = select.poll()
         self._poll.register(self._connection, select.POLLIN)
@@ -331,12 +333,17 @@ class Child:
             for known, number in self._flight:
                 if known == task and self._birth is not None:
                     self.spent = True  # what the task has started is ended with it
-                    os.write(self._interrupt, NUMBER.pack(number))
+                    try:
+                        os.write(self._interrupt, NUMBER.pack(number))
+                    except BrokenPipeError:
+                        return  # it has died, as its owner will see
+
                     self._birth.terminate()
 
     def kill(self) -> None:
         """End it by force, and what its task has started."""
-        self.spent = True
+        with self._lock:
+            self.spent = True
         if self._birth is not None:
             self._birth.kill()
 

@@ -56,6 +56,13 @@ class Guardian:
         """Serve until the other end of the control socket is closed."""
         signal.signal(signal.SIGCHLD, _nothing)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
+        try:
+            self._serve()
+        finally:
+            for pid in (*self._statuses, *self._watched):
+                kill_group(pid)
+
+    def _serve(self) -> None:
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
@@ -65,9 +72,7 @@ class Guardian:
                 os.read(self._wake, 4096)
                 self._reap()
             if self._control.fileno() in ready and not self._obey():
-                break
-        for pid in (*self._statuses, *self._watched):
-            kill_group(pid)
+                return
 
     def _obey(self) -> bool:
         """Do what one message says; return whether there may be more."""
@@ -102,7 +107,7 @@ class Guardian:
         try:
             pid = os.fork()
         except OSError as error:
-            os.write(status, BORN.pack(-(error.errno or 1)))
+            self._say(status, -(error.errno or 1))
             pid = -1
         if pid == 0:
             try:
@@ -115,11 +120,18 @@ class Guardian:
                 os.setpgid(pid, pid)
             except OSError:
                 pass  # it has done so itself, or is dead
-            os.write(status, BORN.pack(pid))
+            self._say(status, pid)
         else:
             os.close(status)
         for fd in fds[:-1]:
             os.close(fd)
+
+    @staticmethod
+    def _say(status: int, number: int) -> None:
+        try:
+            os.write(status, BORN.pack(number))
+        except OSError:
+            pass  # the parent is gone, as the control socket will say
 
     def _become_child(self, what: int, given: Sequence[int]) -> None:
         signal.set_wakeup_fd(-1)

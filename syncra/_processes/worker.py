@@ -49,8 +49,8 @@ def main(
         _prepare(status, parent)
         Worker(socket.socket(fileno=connection), tokens, interrupts).serve()
         code = 0
-    except SystemExit:
-        pass
+    except (SystemExit, ConnectionError):
+        pass  # nobody wants an answer any more
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
@@ -142,9 +142,14 @@ class Worker:
         """Return whether a task is still to be run here."""
         while self._token < number:
             try:
-                self._token = NUMBER.unpack(os.read(self._tokens, NUMBER.size))[0]
+                token = os.read(self._tokens, NUMBER.size)
             except BlockingIOError:
                 return False
+
+            if not token:
+                return False  # nobody wants it any more: the connection ends too
+
+            self._token = NUMBER.unpack(token)[0]
         return self._token == number
 
     def _run(

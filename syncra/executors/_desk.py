@@ -18,6 +18,7 @@ from ._base import Lane
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from ._base import Work
@@ -91,7 +92,7 @@ class Desk(Lane):
                     self._accept(self._run.enter(self, self._child))
             if self._given_up:
                 self._child.kill()
-                self._run.put_back(self._child.take_back())
+                self._put_back(self._child.take_back())
         finally:
             idle.dismiss(self._child)
 
@@ -122,14 +123,14 @@ class Desk(Lane):
             # Who waits behind another one must not lose its time.
             is_full = child.answered + child.in_hand >= self._lane.most_tasks
             if child.spent or is_full or (child.in_hand and run.is_limited(task)):
-                run.put_back((task,))
+                self._put_back((task,))
                 return
 
             try:
                 self._set_up()
                 data, buffers = self._packed(task)
             except Died as death:
-                run.put_back((task,))
+                self._put_back((task,))
                 task = self._died(death)
             except OSError as error:
                 task = self._cannot_begin(task, error)
@@ -137,9 +138,15 @@ class Desk(Lane):
                 task = self._failed(task, error)
             else:
                 child.hold(task, data, buffers)
-                if run.was_asked_to_end(task):
-                    run.put_back(child.take_back())
+                # It may also have been given up while its process was beginning.
+                if child.spent or run.was_asked_to_end(task):
+                    self._put_back(child.take_back())
                 return
+
+    def _put_back(self, tasks: Sequence[int]) -> None:
+        """Let others have what the child has not begun with."""
+        if self._run.put_back(self._child, tasks) and not self._child.in_flight:
+            self._given_up = True  # there is another worker for this one already
 
     def _set_up(self) -> None:
         if not self._is_set_up:
@@ -175,7 +182,7 @@ class Desk(Lane):
         try:
             frame = child.read(STALLED if child.in_hand > 1 else None)
         except Quiet:
-            self._run.put_back(child.take_back())
+            self._put_back(child.take_back())
             return NOTHING
 
         kind, _, data, buffers = frame
@@ -215,13 +222,13 @@ class Desk(Lane):
     def _succeeded(self, task: int, value: Any) -> int:
         self._was_told = False
         following = self._run.advance(self, self._child, task, value)
-        self._given_up = following < 0 and not self._was_told
+        self._given_up |= following < 0 and not self._was_told
         return following
 
     def _failed(self, task: int, error: BaseException) -> int:
         self._was_told = False
         following = self._run.fail(self, self._child, task, error)
-        self._given_up = following < 0 and not self._was_told
+        self._given_up |= following < 0 and not self._was_told
         return following
 
     def _died(self, death: Died) -> int:
@@ -233,7 +240,7 @@ class Desk(Lane):
             self._silent += 1
             if self._silent > SILENT_DEATHS:
                 begun, innocent = innocent[:1], innocent[1:]
-        run.put_back(innocent)
+        self._put_back(innocent)
         following = NOTHING
         for task in begun:
             exitcode, number, text = ended_by(death.exitcode)

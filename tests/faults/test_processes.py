@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -20,7 +21,9 @@ import psutil
 import pytest
 
 from syncra import Context, Graph, Processes, Retry, Run, State
-from syncra._processes import births
+from syncra._processes import births, guardian
+from syncra._processes.child import Child
+from syncra._processes.worker import Worker
 from syncra.errors import (
     RemoteTaskError,
     SerializationError,
@@ -366,6 +369,140 @@ def test_fault_24_a_task_can_clean_up(executor, tmp_path) -> None:
     assert found.wait(10)
     assert done.exists()
     assert found.records["bad"].state is State.CANCELLED
+
+
+# Fault 47: ended while it is beginning
+
+
+@pytest.fixture
+def slow_births(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each process take a while to begin."""
+    begin = births.Birth.__init__
+
+    def begin_slowly(self: Any, *arguments: Any) -> None:
+        time.sleep(0.3)
+        begin(self, *arguments)
+
+    monkeypatch.setattr(births.Birth, "__init__", begin_slowly)
+    Processes().close()
+
+
+@pytest.mark.usefixtures("slow_births")
+def test_fault_47_given_up_while_its_process_begins(tmp_path) -> None:
+    """It does not run after all, and the records stay as they were."""
+    done = tmp_path / "done"
+    graph = Graph()
+    graph.add(tasks.touch, name="late", kwargs={"path": str(done)})
+    found = graph.start(executor="processes", on_error="continue")
+    time.sleep(0.05)
+    found.cancel(0.0)
+    assert found.wait(0.2)
+    before = found.records["late"]
+    time.sleep(0.5)
+    assert not done.exists()
+    assert found.records["late"] == before
+
+
+@pytest.mark.usefixtures("slow_births")
+def test_fault_46_tried_again_while_the_first_process_begins(tmp_path) -> None:
+    """Only the attempt that counts is carried out."""
+    graph = Graph()
+    graph.add(
+        tasks.notes,
+        name="task",
+        kwargs={"path": str(tmp_path / "notes"), "seconds": 0.3},
+        timeout=0.7,
+        retry=Retry(2, backoff=0.2, jitter=0.0),
+    )
+    begun_again = time.monotonic() + 0.25
+    original = births.Birth.__init__
+    with pytest.MonkeyPatch.context() as patch:
+
+        def only_the_first(self: Any, *arguments: Any) -> None:
+            if time.monotonic() < begun_again:
+                time.sleep(0.8)
+            original(self, *arguments)
+
+        patch.setattr(births.Birth, "__init__", only_the_first)
+        found = run(graph, Processes(2), grace=0.0)
+        time.sleep(0.5)
+    record = found.records["task"]
+    assert isinstance(record.attempts[0].error, TaskTimeout)
+    assert record.state is State.SUCCEEDED
+    assert (tmp_path / "notes").read_text() == "begun\n"
+
+
+def test_fault_44_its_time_is_up_before_it_has_begun(monkeypatch) -> None:
+    """Its process does not take it at once: it is taken back, and no attempt."""
+    errors: list[Any] = []
+    monkeypatch.setattr(sys, "excepthook", lambda *told: errors.append(told))
+    one = Processes(1)
+    graph = Graph()
+    graph.add(tasks.pid, name="first")
+    pid = graph.run(executor=one)["first"]
+    limited = Graph()
+    limited.add(tasks.pid, name="limited", timeout=0.05)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        found = limited.start(executor=one, on_error="continue", timeout=0.3)
+        assert found.wait(3)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    record = found.records["limited"]
+    assert (record.state, record.attempts) == (State.CANCELLED, ())
+    assert not errors
+
+
+def test_fault_47_cancelled_as_its_process_dies() -> None:
+    """That nobody listens any more does not reach who cancels."""
+    child = Child("forkserver")
+    child.begin()
+    assert child.pid is not None
+    try:
+        child.hold(0, b"", ())
+        child.send()
+        os.kill(child.pid, signal.SIGKILL)
+        wait_until(child.has_died)
+        child.interrupt(0)
+    finally:
+        child.close()
+
+
+def test_fault_58_killed_as_a_process_begins() -> None:
+    """What begins processes outlives that nobody hears of one, to end all others."""
+    ours = births._Guardian()
+    connection, theirs = socket.socketpair()
+    tokens, interrupts, status = os.pipe(), os.pipe(), os.pipe()
+    os.close(status[0])
+    try:
+        fds = theirs.fileno(), tokens[0], interrupts[0], status[1]
+        ours.send(guardian.FORK, 0, fds)
+        assert ours.pid is not None
+        its = psutil.Process(ours.pid)
+        wait_until(its.children)
+        time.sleep(0.1)
+        assert is_alive(ours.pid)
+    finally:
+        connection.close()
+        theirs.close()
+        for fd in (*tokens, *interrupts, status[1]):
+            os.close(fd)
+        ours.end()
+
+
+def test_a_worker_that_nobody_wants_any_more_is_silent() -> None:
+    """The run may close a process at any moment, also as it looks for a token."""
+    connection, theirs = socket.socketpair()
+    tokens, interrupts = os.pipe(), os.pipe()
+    os.close(tokens[1])
+    worker = Worker(theirs, tokens[0], interrupts[0])
+    try:
+        assert not worker._may_begin(1)
+    finally:
+        connection.close()
+        theirs.close()
+        for fd in (tokens[0], *interrupts, *worker._keeper._spare.values()):
+            os.close(fd)
 
 
 # Fault 25: what it has started
