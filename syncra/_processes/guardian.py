@@ -40,7 +40,8 @@ def main(control: int) -> None:
     # A terminal's Ctrl-C and a service manager's SIGTERM are the parent's affair.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    Guardian(socket.socket(fileno=control)).serve()
+    with socket.socket(fileno=control) as connection:  # or it warns of an open one
+        Guardian(connection).serve()
 
 
 class Guardian:
