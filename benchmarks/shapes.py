@@ -1,18 +1,20 @@
-"""The graphs that are measured: their shapes, and tasks that do nothing."""
+"""The graphs that are measured: their shapes, and tasks that do nothing, or work."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 Function = Callable[..., Any]
-Kind = Literal["functions", "coroutines", "mixed"]
+Kind = Literal["functions", "coroutines", "mixed", "busy"]
 
 #: How many tasks there are in one layer of the layered shape.
 LAYER = 50
 #: Where, from its own place, the three that a task of a layer waits for stand.
 OFFSETS = (0, 1, 7)
+#: How far a busy task counts: some 30 ms.
+FAR = 800_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ class Shape:
 
     Attributes:
         name: "chain", "wide" or "layered".
-        kind: whether its tasks are functions, coroutine functions, or both in turn.
+        kind: whether its tasks are functions, coroutine functions, or both in turn;
+            or functions, of which those with one argument keep a core busy.
     """
 
     name: str
@@ -61,8 +64,9 @@ class Shape:
         """Return the graph of `count` tasks, the same one each time."""
         waits_for = WIRING[self.name](count)
         is_async = [self._is_async(task) for task in range(count)]
+        plain = BUSY if self.kind == "busy" else FUNCTIONS
         functions = [
-            (COROUTINES if awaited else FUNCTIONS)[min(len(before), 4)]
+            (COROUTINES if awaited else plain)[min(len(before), 4)]
             for before, awaited in zip(waits_for, is_async, strict=True)
         ]
         # Only the last task of the wide shape takes more than three results.
@@ -73,9 +77,9 @@ class Shape:
         return self.kind == "coroutines" or (self.kind == "mixed" and task % 2 == 0)
 
 
-def shapes(kind: Kind) -> list[Shape]:
-    """Return every shape, of tasks of that kind."""
-    return [Shape(name, kind) for name in WIRING]
+def shapes(kind: Kind, names: Iterable[str] | None = None) -> list[Shape]:
+    """Return every shape, or those of the names, of tasks of that kind."""
+    return [Shape(name, kind) for name in names or WIRING]
 
 
 def chain(count: int) -> list[tuple[int, ...]]:
@@ -109,7 +113,7 @@ WIRING: dict[str, Callable[[int], list[tuple[int, ...]]]] = {
 }
 
 
-# Tasks: they take what they are given and do nothing with it.
+# Tasks: they take what they are given and do nothing with it, or count if so named.
 
 
 def none() -> int:
@@ -130,6 +134,13 @@ def three_of(first: int, second: int, third: int) -> int:
 
 def all_of(*given: int) -> int:
     return len(given)
+
+
+def busy_one_of(first: int) -> int:
+    total = 0
+    for number in range(FAR):
+        total += number & 7
+    return first
 
 
 async def async_none() -> int:
@@ -154,6 +165,7 @@ async def async_all_of(*given: int) -> int:
 
 #: By the number of results that the task takes, the last for more than three.
 FUNCTIONS: Sequence[Function] = (none, one_of, two_of, three_of, all_of)
+BUSY: Sequence[Function] = (none, busy_one_of, two_of, three_of, all_of)
 COROUTINES: Sequence[Function] = (
     async_none,
     async_one_of,

@@ -1,14 +1,25 @@
 """Take a census of a Python source tree, by default the standard library.
 
 Each top-level package or module gets two tasks: an async one that reads its files, and
-a function that parses them. The tasks that aggregate receive all counts at once:
+a function that parses them. A large package gets them for every few files, and one that
+joins their counts. The tasks that aggregate receive all counts at once:
 
-    read:json ──> parse:json ──┐   ┌──> totals ───┐
-    read:os ────> parse:os ────┼───┼──> imports ──┼──> census
-    ...           ...          │   ├──> cycles ───┤
-    read:wave ──> parse:wave ──┘   └──> longest ──┘
+    read:json ────> parse:json ─────────────────────┐   ┌──> totals ───┐
+    read:os ──────> parse:os ───────────────────────┼───┼──> imports ──┼──> census
+    read:test/1 ──> parse:test/1 ──┬──> join:test ──┤   ├──> cycles ───┤
+    read:test/2 ──> parse:test/2 ──┘    ...         ┘   └──> longest ──┘
+    ...             ...
 
 The result is the same under every executor. A broken file is counted and named.
+
+With `--executor processes` the files are parsed in worker processes; all else stays
+here. The source of a few files goes to a process, and a count comes back, not a syntax
+tree. The last line then says how long that took, from the start of the first parsing
+task to the end of the last, and how long it would have taken one after another: the sum
+of the seconds of a core that each task has measured of its own work. So it is without
+the time that a task waits for a core, and without its way to a process and back. But a
+core may be slower while others are busy too. So `--compare` parses everything once more
+in a plain loop, and the line says how long that took, by the clock.
 """
 
 import argparse
@@ -27,14 +38,17 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, astuple, dataclass, field
+from datetime import timedelta
 from importlib.util import resolve_name
 from pathlib import Path, PurePosixPath
 
 import anyio
 
-from syncra import Graph
+from syncra import Graph, Processes, Run, Task
 
+EXECUTORS = ("auto", "sequential", "threads", "processes")
 EXCLUDED = {"site-packages", "dist-packages", "__pycache__"}
+FEW = 20  # files that are read and parsed by one task
 BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")  # hold statements
 # Before 3.12.2 a thread could make `ast.parse` fail in another one (gh-106905).
 PARSER = threading.Lock() if sys.version_info < (3, 12, 2) else nullcontext()
@@ -71,6 +85,7 @@ class Count:
     needs: set[str] = field(default_factory=set)  # imported outside of functions
     longest: list[Function] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)  # reason by path
+    seconds: float = 0.0  # that a core was busy with it
 
 
 @dataclass
@@ -89,23 +104,28 @@ async def read(root: Path, paths: Iterable[str]) -> dict[str, bytes | OSError]:
     """Return the content of each file of one package, or why it has none.
 
     The files are read one after another, but all packages at once. No more than 40
-    files are open, for anyio reads them in that many threads.
+    files are open, for anyio has that many threads.
     """
     contents: dict[str, bytes | OSError] = {}
     for path in paths:
-        file = anyio.Path(root, path)
-        try:
-            if await file.is_fifo():
-                raise OSError("a pipe, which may have no end")
-
-            contents[path] = await file.read_bytes()
-        except OSError as error:
-            contents[path] = error.with_traceback(None)
+        contents[path] = await anyio.to_thread.run_sync(content_of, root / path)
     return contents
 
 
+def content_of(path: Path) -> bytes | OSError:
+    """Return the content of a file, or why it has none."""
+    try:
+        if path.is_fifo():
+            raise OSError("a pipe, which may have no end")
+
+        return path.read_bytes()
+    except OSError as error:
+        return error.with_traceback(None)
+
+
 def parse(package: str, contents: dict[str, bytes | OSError], *, top: int) -> Count:
-    """Parse the files of one package and count what is in them."""
+    """Parse files of one package and count what is in them."""
+    began = time.thread_time()
     count = Count(package)
     for path, content in contents.items():
         count.size.files += 1
@@ -122,7 +142,28 @@ def parse(package: str, contents: dict[str, bytes | OSError], *, top: int) -> Co
             count.size.lines += len(content.splitlines())
             add_definitions(count, tree, path)
     count.longest = heapq.nlargest(top, count.longest)
+    count.seconds = time.thread_time() - began
     return count
+
+
+def parse_apart(
+    package: str, contents: dict[str, bytes | OSError], *, top: int
+) -> Count:
+    """Do the same in another process, which has its own filters of warnings."""
+    ignore_warnings_about_files()
+    return parse(package, contents, top=top)
+
+
+def join(*counts: Count) -> Count:
+    """Return the count of a package from those of its parts."""
+    whole = Count(counts[0].package, totals(*counts))
+    for count in counts:
+        whole.imports.update(count.imports)
+        whole.needs |= count.needs
+        whole.longest += count.longest
+        whole.broken |= count.broken
+        whole.seconds += count.seconds
+    return whole
 
 
 def totals(*counts: Count) -> Size:
@@ -167,21 +208,39 @@ def census(
     return Census(totals, packages, imports, cycles, longest, broken)
 
 
-def build_graph(root: Path) -> Graph:
+def build_graph(root: Path, processes: Processes | None = None) -> Graph:
     """Return the graph that takes the census of `root`; its one input is `top`.
+
+    Parameters:
+        root: directory of the Python tree.
+        processes: where files are parsed, if not where all else is done.
 
     Raises:
         ValueError: if `root` is not a directory or has no Python files.
     """
     graph = Graph("census")
-    counts = []
-    for name, paths in files_by_package(root).items():
+
+    def add_count(package: str, label: str, paths: Sequence[str]) -> Task[..., Count]:
         files = {"root": root, "paths": paths}
-        contents = graph.add(read, name=f"read:{name}", kwargs=files)
-        count = graph.add(
-            parse, name=f"parse:{name}", dependencies=contents, kwargs={"package": name}
+        return graph.add(
+            parse_apart if processes else parse,
+            name=f"parse:{label}",
+            dependencies=graph.add(read, name=f"read:{label}", kwargs=files),
+            kwargs={"package": package},
+            executor=processes,
         )
-        counts.append(count)
+
+    counts = []
+    for package, paths in files_by_package(root).items():
+        if len(paths) <= FEW:
+            counts.append(add_count(package, package, paths))
+            continue
+
+        parts = [
+            add_count(package, f"{package}/{number}", paths[start : start + FEW])
+            for number, start in enumerate(range(0, len(paths), FEW), 1)
+        ]
+        counts.append(graph.add(join, name=f"join:{package}", dependencies=parts))
     for aggregate in (totals, imports, cycles, longest):
         graph.add(aggregate, dependencies=counts)
     graph.add(census, dependencies=[totals, imports, cycles, longest, *counts])
@@ -283,6 +342,42 @@ def report(found: Census, top: int) -> str:
     return "\n\n".join(tables)
 
 
+def speed(run: Run, processes: Processes, seconds: float | None) -> str:
+    """Return in a line what it was good for to parse in processes.
+
+    Parameters:
+        run: that has parsed the files.
+        processes: that it has done it in.
+        seconds: that it took to parse them one after another, if that was tried.
+    """
+    names = [name for name in run if name.startswith("parse:")]
+    tasks = [run.records[name] for name in names]
+    began = min(task.started_at for task in tasks)
+    ended = max(task.started_at + timedelta(seconds=task.duration) for task in tasks)
+    took = (ended - began).total_seconds()
+    verb = "took" if seconds is not None else "would have taken"
+    if seconds is None:
+        seconds = sum(run[name].seconds for name in names)
+    return (
+        f"parsed in {min(processes.max_workers, len(names))} processes: {took:.1f} s; "
+        f"one after another it {verb} {seconds:.1f} s "
+        f"({seconds / took:.1f} times as fast)"
+    )
+
+
+def seconds_in_a_loop(run: Run, top: int) -> float:
+    """Return how long it takes to parse everything again, one after another."""
+    contents = {
+        name.removeprefix("read:"): run[name]
+        for name in run
+        if name.startswith("read:")
+    }
+    began = time.perf_counter()
+    for package, files in contents.items():
+        parse(package, files, top=top)
+    return time.perf_counter() - began
+
+
 def table(title: str, rows: Iterable[tuple[int | str, ...]]) -> str:
     """Return rows under a title, all columns but the last one aligned right."""
     cells = [
@@ -295,13 +390,21 @@ def table(title: str, rows: Iterable[tuple[int | str, ...]]) -> str:
     return "\n".join(lines)
 
 
+def ignore_warnings_about_files() -> None:
+    """Have the parser not warn of what is in the files."""
+    for about_files in (SyntaxWarning, DeprecationWarning):
+        warnings.simplefilter("ignore", about_files)
+
+
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return what the command line says."""
     parser = argparse.ArgumentParser(description="Count what is in a Python tree.")
     library, output = Path(sysconfig.get_path("stdlib")), Path("census.json")
     add = parser.add_argument
     add("root", nargs="?", type=Path, default=library, help="default: standard library")
-    add("--executor", choices=("auto", "sequential", "threads"), default="auto")
+    add("--executor", choices=EXECUTORS, default="auto")
+    compare = "with processes: parse one after another too, to compare"
+    add("--compare", action="store_true", help=compare)
     add("--json", type=Path, default=output, metavar="PATH", help=f"default: {output}")
     add("--top", type=int, default=10, metavar="N", help="rows a table, default: 10")
     options = parser.parse_args(arguments)
@@ -316,16 +419,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Take a census, print it and write it as JSON; return the exit code."""
     options = parse_arguments(arguments)
     root, version = options.root.absolute(), platform.python_version()
-    for about_files in (SyntaxWarning, DeprecationWarning):
-        warnings.simplefilter("ignore", about_files)
+    ignore_warnings_about_files()
+    processes = Processes() if options.executor == "processes" else None
     began = time.perf_counter()
     try:
-        graph = build_graph(root)
+        graph = build_graph(root, processes)
     except ValueError as error:
         print(f"census: {error}", file=sys.stderr)
         return 2
 
-    run = graph.run({"top": options.top}, executor=options.executor)
+    others = "auto" if processes else options.executor
+    run = graph.run({"top": options.top}, executor=others)
     found: Census = run["census"]
     seconds = time.perf_counter() - began
     data = {"root": str(root), "python": version, **asdict(found)}
@@ -334,6 +438,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Names in the files may have characters that the terminal cannot show.
     encoding = sys.stdout.encoding or "utf-8"
     text = f"{title}\n\n{report(found, options.top)}"
+    if processes:
+        loop = seconds_in_a_loop(run, options.top) if options.compare else None
+        text += f"\n\n{speed(run, processes, loop)}"
     print(text.encode(encoding, "backslashreplace").decode(encoding))
     return 0
 

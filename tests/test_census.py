@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
+import importlib
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +19,12 @@ import pytest
 import trio
 
 CENSUS = Path(__file__).parent.parent / "examples" / "census.py"
-EXECUTORS = ("auto", "sequential", "threads")
+EXECUTORS = ("auto", "sequential", "threads", "processes")
+SPEED = re.compile(
+    r"parsed in (\d+) processes: (\d+\.\d) s; "
+    r"one after another it (would have taken|took) (\d+\.\d) s "
+    r"\((\d+\.\d) times as fast\)"
+)
 
 ALPHA = """\
 import beta
@@ -106,14 +113,10 @@ FUNCTIONS = [
 
 
 @pytest.fixture(scope="module")
-def census() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("census_example", CENSUS)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where pickle looks
-    spec.loader.exec_module(module)
-    return module
+def census() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(CENSUS.parent)  # where worker processes look too
+        yield importlib.import_module("census")
 
 
 @pytest.fixture
@@ -179,6 +182,24 @@ def test_json_is_the_same_under_every_executor(
     assert len(written) == 1
 
 
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_large_package(census: ModuleType, tmp_path: Path, executor: str) -> None:
+    """One that is parsed in parts is counted as one, broken files and all."""
+    root, count = tmp_path / "tree", 2 * census.FEW + 1
+    files = {f"large/m{n:02}.py": b"import small\ndef f(): pass" for n in range(count)}
+    files[f"large/m{count - 1}.py"] = files["large/m01.py"] = b"def"
+    write(root, {**files, "small.py": b"import large.m05"})
+    found = taken(census, root, "--executor", executor, "--top", "1")
+    assert found["packages"] == {
+        "large": size(2 * count - 4, count, broken=2, functions=count - 2),
+        "small": size(lines=1),
+    }
+    assert found["imports"] == {"small": count - 2, "large.m05": 1}
+    assert found["cycles"] == [["large", "small"]]
+    assert found["longest"] == [function(1, f"large/m{count - 2}.py", 2, "f")]
+    assert list(found["broken"]) == ["large/m01.py", f"large/m{count - 1}.py"]
+
+
 def with_trio(main: Any) -> Any:
     async def wrapper() -> Any:
         return await main
@@ -211,6 +232,16 @@ def test_tasks_of_the_graph(census: ModuleType, tree: Path) -> None:
     assert list(graph.inputs) == ["top"]
     assert graph["read:alpha"].is_async
     assert not graph["parse:alpha"].is_async
+
+
+def test_tasks_of_a_large_package(census: ModuleType, tmp_path: Path) -> None:
+    """Every few files have two tasks, and one joins their counts."""
+    write(tmp_path, {f"large/m{number}.py": b"" for number in range(census.FEW + 1)})
+    graph = census.build_graph(tmp_path)
+    assert {name for name in graph if ":" in name} == {
+        *(f"{what}:large/{part}" for what in ("read", "parse") for part in (1, 2)),
+        "join:large",
+    }
 
 
 def test_results_are_picklable(census: ModuleType, tree: Path) -> None:
@@ -318,6 +349,37 @@ def test_command(tree: Path, tmp_path: Path) -> None:
     assert lines[-2].startswith("  nulls.py: ")
     written = json.loads((tmp_path / "out.json").read_bytes())
     assert written["packages"] == PACKAGES
+
+
+def test_speed_of_processes(tree: Path, tmp_path: Path) -> None:
+    """The last line says what the processes were good for, as measured."""
+    path = tmp_path / "out.json"
+    done = command(tree, "--json", path, "--executor", "processes")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ", processes, " in done.stdout.splitlines()[0]
+    said = SPEED.fullmatch(done.stdout.splitlines()[-1])
+    assert said is not None
+    assert said[3] == "would have taken"
+    assert json.loads(path.read_bytes())["packages"] == PACKAGES
+
+
+def test_comparison_with_processes(
+    census: ModuleType, tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With `--compare` it has really been done one after another."""
+    taken(census, tree, "--executor", "processes", "--compare")
+    said = SPEED.fullmatch(capsys.readouterr().out.splitlines()[-1])
+    assert said is not None
+    assert said[3] == "took"
+
+
+def test_only_small_things_leave_a_process(census: ModuleType) -> None:
+    """The count of a file is a small part of its syntax tree."""
+    content = CENSUS.read_bytes()
+    count = census.parse_apart("census", {"census.py": content}, top=10)
+    assert count.seconds > 0
+    assert len(pickle.dumps(count)) < len(content) / 5
+    assert len(pickle.dumps(census.ast.parse(content))) > len(content)
 
 
 def test_names_that_cannot_be_shown(tmp_path: Path) -> None:

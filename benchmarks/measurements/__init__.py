@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from ..model import Measurement
 from .building import Building
-from .running import Coroutines, Mixed, Sequential, Threads
+from .running import (
+    BusyInProcesses,
+    Coroutines,
+    Mixed,
+    Sequential,
+    SmallInProcesses,
+    Threads,
+)
 from .scale import Scale
 from .starting import FirstCall, Import
 
@@ -12,9 +19,11 @@ MEASUREMENTS: tuple[Measurement, ...] = (
     Sequential(),
     Threads(),
     Coroutines(),
+    SmallInProcesses(),
     Scale(),
     Building(),
     Import(),
     FirstCall(),
+    BusyInProcesses(),
     Mixed(),
 )

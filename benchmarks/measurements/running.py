@@ -1,19 +1,22 @@
-"""P1, P2, P3, P11: runs of the same graphs by Syncra and by others."""
+"""P1, P2, P3, P4, P10, P11: runs of the same graphs by Syncra and by others."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import ClassVar
 
 from ..model import Cannot, Cost, Goal, Measurement, Row, Settings
 from ..peers import Peer, others_of
 from ..peers.asyncio_tasks import AsyncioTaskGroup, AsyncioTasks, AsyncioToThread
 from ..peers.plain_loop import PlainLoop
+from ..peers.process_pool import ProcessPoolAndQueue, ProcessPoolFromCallback
 from ..peers.thread_pool import PoolAndQueue, PoolFromInside, PullingWorkers
 from ..peers.trio_tasks import TrioTasks
 from ..peers.with_syncra import (
     SyncraAsyncio,
+    SyncraProcesses,
     SyncraSequential,
     SyncraThreads,
     SyncraTrio,
@@ -33,6 +36,9 @@ class Running(Measurement):
         baseline: whom the goals are about.
         beside: others that are timed in the same turns.
         apart: pairs of another and of Syncra's way to run beside it.
+        most_tasks: the most that a graph has, where each of them takes long.
+
+    The shapes are those that there are goals for.
     """
 
     kind: Kind
@@ -40,13 +46,17 @@ class Running(Measurement):
     baseline: type[Peer]
     beside: Peers = ()
     apart: tuple[tuple[type[Peer], type[Peer]], ...] = ()
+    most_tasks: int | None = None
 
     def rows(self, settings: Settings) -> Iterator[Row]:
+        if self.most_tasks is not None:
+            tasks = min(settings.tasks, self.most_tasks)
+            settings = replace(settings, tasks=tasks)
         others = (self.baseline, *self.beside, *others_of(self.id))
-        for shape in shapes(self.kind):
+        for shape in shapes(self.kind, self.goals):
             yield from self._contest(shape, settings, self.syncra, others)
         for other, syncra in self.apart:
-            for shape in shapes(self.kind):
+            for shape in shapes(self.kind, self.goals):
                 yield from self._contest(shape, settings, syncra, (other,))
 
     def _contest(
@@ -91,6 +101,7 @@ class Running(Measurement):
                 value=ratios[0],
                 by_median=ratios[1],
                 goal=goal if other is self.baseline else None,
+                notes={"tasks": settings.tasks},
                 samples={name: samples[name] for name in (syncra.name, other.name)},
             )
 
@@ -146,6 +157,32 @@ class Coroutines(Running):
     baseline = AsyncioTasks
     beside = (AsyncioTaskGroup,)
     apart = ((TrioTasks, SyncraTrio),)
+
+
+class SmallInProcesses(Running):
+    """P4: functions that do nothing in two processes, so what it costs to get there."""
+
+    id = "P4"
+    description = "ProcessPoolExecutor + queue ÷ processes(2)"
+    goals: ClassVar[Mapping[str, Goal]] = {"chain": Goal(2, 3), "wide": Goal(3, 8)}
+    kind = "functions"
+    syncra = SyncraProcesses
+    baseline = ProcessPoolAndQueue
+    beside = (ProcessPoolFromCallback,)
+    most_tasks = 1000
+
+
+class BusyInProcesses(Running):
+    """P10: real work in two processes; the pool beside shows what the machine gives."""
+
+    id = "P10"
+    description = "plain loop ÷ processes(2), 64 functions that take 30 ms"
+    goals: ClassVar[Mapping[str, Goal]] = {"wide": Goal(1.8, 1.95)}
+    kind = "busy"
+    syncra = SyncraProcesses
+    baseline = PlainLoop
+    beside = (ProcessPoolAndQueue,)
+    most_tasks = 66
 
 
 class Mixed(Running):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from syncra import Graph, Task, Threads
+from syncra import Graph, Processes, Task, Threads
 
 from ..model import Cannot
 from ..shapes import Shape, Work
@@ -32,6 +32,22 @@ class SyncraThreads(Peer):
         graph, last = graph_of(shape.work(count))
         threads = Threads(2)
         return lambda: graph.run(executor=threads)[last]
+
+
+class SyncraProcesses(Peer):
+    """Run the graph in two processes, which live on between runs."""
+
+    name = "syncra processes"
+
+    def __init__(self) -> None:
+        self._processes = Processes(2)
+
+    def prepare(self, shape: Shape, count: int) -> Callable[[], object]:
+        graph, last = graph_of(shape.work(count))
+        return lambda: graph.run(executor=self._processes)[last]
+
+    def close(self) -> None:
+        self._processes.close()
 
 
 class SyncraAsyncio(Peer):

@@ -194,6 +194,11 @@ class Child:
         """Return how many tasks were sent to it that it has not answered."""
         return len(self._flight)
 
+    @property
+    def has_plenty(self) -> bool:
+        """Return whether it has enough to do until the answers here are all read."""
+        return self._reader.has_more and len(self._flight) > len(self._held)
+
     def send(self) -> None:
         """Send the tasks that are held, but none too large behind another one.
 

@@ -38,7 +38,8 @@ def main(control: int) -> None:
     """Serve until the other end of the control socket is closed."""
     # What a service manager sends to all processes is the parent's affair.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    Guardian(socket.socket(fileno=control)).serve()
+    with socket.socket(fileno=control) as connection:  # or it warns of an open one
+        Guardian(connection).serve()
 
 
 class Guardian:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _locale
+import _signal  # type: ignore[import-not-found]
 import os
 import select
 import signal
@@ -12,6 +13,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+# Read with `_signal`: `signal.getsignal` looks for an enum, which takes longer than all
+# else that is looked at after a task.
+_SIGTERM = int(signal.SIGTERM)
 
 
 class Keeper:
@@ -70,7 +75,7 @@ class Keeper:
         for fd, event in self._poll.poll(0):
             if event & select.POLLNVAL:
                 os.dup2(self._spare[fd], fd)
-        if signal.getsignal(signal.SIGTERM) != self._terminate:
+        if _signal.getsignal(_SIGTERM) != self._terminate:
             signal.signal(signal.SIGTERM, self._terminate)
         sys.stdout, sys.stderr = self._stdout, self._stderr
         try:

@@ -43,8 +43,10 @@ def dump(value: Any) -> Dumped:
         return False
 
     if type(value) is tuple:
-        if any(_is_bulk(item) for item in value):
-            value = tuple(Bulk(item) if _is_bulk(item) else item for item in value)
+        for item in value:
+            if _is_bulk(item):
+                value = tuple(Bulk(one) if _is_bulk(one) else one for one in value)
+                break
     elif _is_bulk(value):
         value = Bulk(value)
     try:

@@ -100,10 +100,12 @@ class Reader:
             EOFError: if the other end is closed, before a frame or within one.
         """
         head = _HEADER.size
-        self._gather(head)
+        if len(self._data) - self._at < head:
+            self._gather(head)
         kind, number, count, size = _HEADER.unpack_from(self._data, self._at)
         if not count and size <= _CHUNK:
-            self._gather(head + size)
+            if len(self._data) - self._at < head + size:
+                self._gather(head + size)
             start = self._at + head
             self._at = start + size
             return kind, number, self._data[start : self._at], ()
