@@ -207,6 +207,13 @@ class Engine(Facts):
                 self.follow_up(clock())
         return given_up
 
+    def begun(self, task: int, worker: Worker, now: float) -> None:
+        """Take note that a task begins only now that its worker has taken long ago."""
+        with self.lock:
+            # It may have been given up, or withdrawn, this very moment.
+            if self.machine.states[task] == RUNNING and self.workers[task] is worker:
+                self.started[task] = now
+
     def crash(self, error: BaseException) -> None:
         """End the run since Syncra itself is at fault: nobody shall wait for ever."""
         with self.lock:

@@ -201,7 +201,7 @@ class Desk(Lane):
         if child.answered >= self._lane.most_tasks:
             child.spent = True
         if following >= 0:
-            self._run.started[following] = now
+            self._run.begun(following, child, now)
         error: BaseException
         if kind == wire.RESULT:
             try:
