@@ -88,7 +88,8 @@ class Context:
         """Return what went wrong in the run so far, by name of the task that failed."""
         journal = self._run.undoes or self._run.journal
         names, errors = journal.compiled.names, journal.errors
-        return MappingProxyType({names[task]: error for task, error in errors.items()})
+        found = {names[task]: error for task, error in list(errors.items())}
+        return MappingProxyType(found)
 
     @property
     def shared(self) -> dict[str, Any]:

@@ -42,10 +42,13 @@ class Route:
         adapted = None
         for task, is_async in enumerate(compiled.is_async):
             chosen = compiled.tasks[task].options.executor or default
-            if is_async and _wants_thread(self.functions[task]):
-                # A killed worker would leave the processes of a command behind.
-                if chosen == "auto" or not resolve(chosen, True).is_here:
+            if is_async and chosen == "auto":
+                if _has(compiled.functions[task], "wants_thread"):
                     chosen = "threads"
+            elif chosen not in _HERE and not resolve(chosen, bool(is_async)).is_here:
+                function = compiled.functions[task]
+                if _has(function, "stays_here") or _has(function, "wants_thread"):
+                    chosen = "auto" if _has(function, "stays_here") else "threads"
             key = (chosen, is_async)
             place = found.get(key)
             if place is None:
@@ -121,12 +124,18 @@ def route(compiled: Compiled, executor: str | Executor, in_loop: bool) -> Route:
     return found
 
 
-def _wants_thread(function: Any) -> bool:
-    """Return whether a coroutine function is not for an event loop.
+#: What runs tasks in this process, by its name.
+_HERE = ("auto", "sequential", "threads")
 
-    A command is a process with pipes: how many of them there are must have a bound.
+
+def _has(function: Any, mark: str) -> bool:
+    """Return whether a callable has a mark that says where it is to run.
+
+    A command is a process with pipes: how many of them there are must have a bound, and
+    a worker process that is killed would leave it behind ("wants_thread"). A graph that
+    is a task only waits for its own tasks ("stays_here").
     """
-    return hasattr(getattr(function, "__wrapped__", function), "wants_thread")
+    return hasattr(getattr(function, "__wrapped__", function), mark)
 
 
 def _probe() -> None:

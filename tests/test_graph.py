@@ -439,6 +439,7 @@ def test_order_and_check() -> None:
     assert kinds == ["UnknownDependencyError", "SignatureError", "CycleError"]
 
 
+@pytest.mark.shares_memory
 def test_targets_run_only_what_they_need(run) -> None:
     """Tasks, names and functions; inputs of the rest may be given and need not."""
     graph = Graph()
@@ -494,6 +495,7 @@ def test_override_replaces_functions_for_a_test(run) -> None:
         pass
 
 
+@pytest.mark.shares_memory
 def test_a_graph_as_one_task(run) -> None:
     """Its inputs are parameters, its run is the result; sync and async."""
     inner = Graph("inner")

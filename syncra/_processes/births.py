@@ -36,7 +36,7 @@ class Birth:
         status: a descriptor that has something to read when it has died.
     """
 
-    __slots__ = ("_own", "pid", "status")
+    __slots__ = ("_is_over", "_own", "_said", "pid", "status")
 
     def __init__(self, method: str, fds: tuple[int, int, int]) -> None:
         """Begin a process.
@@ -49,6 +49,8 @@ class Birth:
             OSError: if it does not begin.
         """
         self._own = _Own() if method == "fork" else None
+        self._said = b""
+        self._is_over = False
         self.status, status = os.pipe()
         _guardian.claim()
         try:
@@ -100,28 +102,30 @@ class Birth:
             _guardian.send(guardian.KILL, self.pid)
 
     def has_died(self) -> bool:
-        """Return whether it is known to have died."""
-        return _readable(self.status, 0)
+        """Return whether it is known to have died.
 
-    def wait(self, before: str = "") -> tuple[int | None, str]:
-        """Return how it died: exit code or minus a signal, and its last words.
-
-        Parameters:
-            before: what it has been heard to say already.
+        That there is something to read is not enough: a process that it has forked may
+        have crashed.
         """
-        said = before.encode()
+        while not self._is_over and _readable(self.status, 0):
+            self._hear()
+        return self._is_over
+
+    def wait(self) -> tuple[int | None, str]:
+        """Return how it died: exit code or minus a signal, and its last words."""
         deadline = clock() + DEATH_LIMIT
-        while len(said) < _LAST_WORDS and _readable(self.status, deadline - clock()):
-            more = os.read(self.status, 4096)
-            if not more:
-                break
+        while not self._is_over and _readable(self.status, deadline - clock()):
+            self._hear()
+        exitcode, said = None, self._said
+        if said[-DEAD.size :].startswith(DEATH_MARK):
+            exitcode = int(DEAD.unpack(said[-DEAD.size :])[1])
+            said = said[: -DEAD.size]
+        return exitcode, said.decode(errors="replace")
 
-            said += more
-            if said[-DEAD.size :].startswith(DEATH_MARK):
-                words = said[: -DEAD.size].decode(errors="replace")
-                return int(DEAD.unpack(said[-DEAD.size :])[1]), words
-
-        return None, said.decode(errors="replace")
+    def _hear(self) -> None:
+        more = os.read(self.status, 4096)
+        self._said = (self._said + more)[-_LAST_WORDS:]
+        self._is_over = not more or self._said[-DEAD.size :].startswith(DEATH_MARK)
 
     def close(self) -> None:
         """Let go of it."""
@@ -148,15 +152,12 @@ class _Own:
 
     def fork(self, fds: tuple[int, int, int], status: int) -> int:
         """Begin the process, have a thread see to its end, and return its number."""
-        import warnings
-
         # A module that another thread is importing now could never be imported there.
         from . import logs  # noqa: F401
         from .worker import main as work
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # known, and said
-            pid = _guardian.fork()
+        end = os.dup(status)
+        pid = _guardian.fork()
         if pid == 0:
             try:
                 work(*fds, status, 0)
@@ -168,8 +169,14 @@ class _Own:
         except OSError:
             pass  # it has done so itself
         name = f"syncra-reaper-{pid}"
-        end = os.dup(status)
-        Thread(target=self._see_it_end, args=(end,), name=name, daemon=True).start()
+        reaper = Thread(target=self._see_it_end, args=(end,), name=name, daemon=True)
+        try:
+            reaper.start()
+        except BaseException:
+            guardian.kill_group(pid)
+            self._see_it_end(end)
+            raise
+
         return pid
 
     def signal(self, send: Callable[[int], object]) -> None:
@@ -279,7 +286,10 @@ class _Guardian:
 
         A child with its control socket would keep it from seeing this process end.
         """
-        with self._lock:
+        import warnings
+
+        with self._lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # known, and said
             return os.fork()
 
     def end(self, if_unused: bool = False) -> None:

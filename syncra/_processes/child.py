@@ -128,9 +128,20 @@ class Child:
             return
 
         self._connection, theirs = socket.socketpair()
-        self._tokens, interrupts = os.pipe(), os.pipe()
+        opened: list[int] = []
+        try:
+            for _ in range(3):
+                opened += os.pipe()
+        except OSError:
+            self._connection.close()
+            theirs.close()
+            for fd in opened:
+                os.close(fd)
+            raise
+
+        self._tokens, interrupts = (opened[0], opened[1]), opened[2:4]
         self._interrupt = interrupts[1]
-        self._wake = os.pipe()
+        self._wake = opened[4], opened[5]
         all_children.add(self)
         try:
             for fd in (self._tokens[0], interrupts[0], *self._wake):
@@ -252,8 +263,11 @@ class Child:
     def _send(self, pieces: Sequence[bytes | memoryview]) -> None:
         try:
             wire.send(self._connection, pieces, self._wait_to_send)
-        except ConnectionError:
-            raise self._death() from None
+        except (EOFError, ConnectionError):
+            self.spent = True
+            # What it has answered before it died is read first.
+            if not self._flight:
+                raise self._death() from None
 
     def _wait(self, has_begun: bool) -> None:
         assert self._birth is not None
@@ -269,16 +283,21 @@ class Child:
             raise Quiet
 
         # What it has sent before it died is read first.
-        elif fds == {self._birth.status}:
+        elif fds == {self._birth.status} and self._birth.has_died():
             raise self._death()
 
     def _wait_to_send(self) -> None:
+        """Wait till more can be sent; read meanwhile, or both sides could be stuck."""
         assert self._birth is not None
         poll = select.poll()
-        poll.register(self._connection, select.POLLOUT)
+        poll.register(self._connection, select.POLLOUT | select.POLLIN)
         poll.register(self._birth.status, select.POLLIN)
-        if any(fd == self._birth.status for fd, _ in poll.poll()):
-            raise self._death()
+        ready = dict(poll.poll())
+        events = ready.get(self._connection.fileno(), 0)
+        if events & select.POLLIN:
+            self._reader.fill()
+        elif not events & select.POLLOUT and self._birth.has_died():
+            raise EOFError
 
     def _death(self) -> Died:
         assert self._birth is not None
@@ -287,7 +306,7 @@ class Child:
         if exitcode is None:
             # It has but closed the connection: it is of no use any more.
             self._birth.kill()
-            exitcode, words = self._birth.wait(words)
+            exitcode, words = self._birth.wait()
         return Died(exitcode, words)
 
     # By others too.

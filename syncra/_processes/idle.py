@@ -32,7 +32,7 @@ def hire(method: str) -> Child:
 
 def dismiss(child: Child) -> None:
     """Keep a child for the next one who wants one, or end it if it is of no use."""
-    if child.spent or child.pid is None:
+    if child.spent or child.in_hand or child.pid is None:
         child.close()
         return
 
@@ -76,6 +76,8 @@ def _end_all() -> None:
 
 
 def _forget_all() -> None:
+    if _idle_lock.locked():
+        _idle_lock.release()  # its holder is not here
     for idle in _idle.values():
         idle.clear()
     for child in list(all_children):

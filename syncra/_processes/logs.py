@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ def levels() -> dict[str, int]:
     root = logging.getLogger()
     found = {
         name: logger.level
-        for name, logger in root.manager.loggerDict.items()
+        for name, logger in list(root.manager.loggerDict.items())
         if isinstance(logger, logging.Logger) and logger.level
     }
     found[""] = root.level
@@ -70,4 +71,8 @@ def handle(data: bytes | bytearray) -> None:
     record = logging.makeLogRecord(pickle.loads(data))
     logger = logging.getLogger(record.name)
     if logger.isEnabledFor(record.levelno):
-        logger.handle(record)
+        try:
+            logger.handle(record)
+        except Exception as error:
+            # A filter of the user's is at fault, not the task, and not the run.
+            sys.excepthook(type(error), error, error.__traceback__)

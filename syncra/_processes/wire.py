@@ -85,13 +85,33 @@ class Reader:
     ) -> None:
         self._socket = socket
         self._wait = wait
-        self._data = b""
+        self._data: bytes | bytearray = b""
         self._at = 0
 
     @property
     def has_more(self) -> bool:
         """Return whether something has been received that was not read yet."""
         return self._at < len(self._data)
+
+    def fill(self) -> None:
+        """Take in what has come, without waiting for more.
+
+        Raises:
+            EOFError: if the other end is closed.
+        """
+        try:
+            chunk = self._socket.recv(_CHUNK)
+        except BlockingIOError:
+            return
+
+        if not chunk:
+            raise EOFError
+
+        if self._data.__class__ is bytes:
+            # It may become much, and is added to in small parts.
+            self._data = bytearray(self._data[self._at :])
+            self._at = 0
+        self._data += chunk
 
     def read(self) -> Frame:
         """Return the next frame.

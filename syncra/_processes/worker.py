@@ -18,6 +18,7 @@ from struct import Struct
 from threading import Lock
 from types import CoroutineType
 
+from .._loops import refuse_coroutine
 from . import pickles, wire
 from .entry import LazyMain
 from .keeper import Keeper
@@ -61,6 +62,7 @@ def main(
 
 def _prepare(status: int, parent: int) -> None:
     """Make the process one of its own, that ends with the one it comes from."""
+    signal.set_wakeup_fd(-1)  # a forked one would wake the loop of the program
     try:
         os.setpgid(0, 0)
     except OSError:
@@ -216,17 +218,18 @@ class Worker:
 
     def _terminate(self, number: int, frame: object) -> None:
         """Handle SIGTERM: the run means the present task, anybody else this process."""
-        if self._told:
-            return  # it is ending, and this process with it
-
         try:
             told = os.read(self._interrupts, 1024)
-            self._told = {number for (number,) in NUMBER.iter_unpack(told)}
         except BlockingIOError:
+            if self._told:
+                return  # it is ending, and this process with it
+
             _flush()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTERM)
             return
+
+        self._told |= {number for (number,) in NUMBER.iter_unpack(told)}
 
         if self.current in self._told:
             self._end_current()
@@ -260,9 +263,12 @@ class Coroutines:
 
         self._running = asyncio.current_task()
         try:
-            return await coroutine
+            result = await coroutine
         finally:
             self._running = None
+        if result.__class__ is CoroutineType:
+            refuse_coroutine(result)
+        return result
 
     def cancel(self) -> bool:
         """Cancel the one that is running, from a signal handler, if there is one."""

@@ -44,6 +44,7 @@ class Desk(Lane):
         "_given_up",
         "_has_left",
         "_is_set_up",
+        "_is_stalled",
         "_lane",
         "_run",
         "_silent",
@@ -56,6 +57,7 @@ class Desk(Lane):
         self._lane = lane
         self._child = lane.hire_child()
         self._is_set_up = False
+        self._is_stalled = False  # as long as no answer comes
         self._answered_at = 0.0
         self._was_told = False  # that nothing is ready
         self._has_left = False
@@ -92,7 +94,8 @@ class Desk(Lane):
                     self._accept(self._run.enter(self, self._child))
             if self._given_up:
                 self._child.kill()
-                self._put_back(self._child.take_back())
+                # What it has begun with behind the one it was given up for too.
+                self._put_back([*self._child.lose(), *self._child.take_back()])
         finally:
             idle.dismiss(self._child)
 
@@ -110,6 +113,9 @@ class Desk(Lane):
     def _take_more(self) -> None:
         """Take more tasks, as long as plenty are ready and they are small."""
         run, child = self._run, self._child
+        if self._is_stalled:
+            return
+
         ready = run.queues[self.index]
         while ready and child.in_hand < self._lane.ahead(len(ready)):
             before = child.in_hand
@@ -132,8 +138,11 @@ class Desk(Lane):
                 self._set_up()
                 data, buffers = self._packed(task)
             except Died as death:
-                self._put_back((task,))
-                task = self._died(death)
+                if self._silent < SILENT_DEATHS or child.in_hand:
+                    self._put_back((task,))
+                    task = self._died(death)
+                else:  # none of them gets as far as to this task
+                    task = self._failed(task, self._crash_of(task, death))
             except OSError as error:
                 task = self._cannot_begin(task, error)
             except BaseException as error:
@@ -184,6 +193,7 @@ class Desk(Lane):
         try:
             frame = child.read(STALLED if child.in_hand > 1 else None)
         except Quiet:
+            self._is_stalled = True
             self._put_back(child.take_back())
             return NOTHING
 
@@ -195,6 +205,7 @@ class Desk(Lane):
             return NOTHING
 
         self._silent = 0
+        self._is_stalled = False
         self._answered_at = now = clock()
         self._lane.keep_pace(now - begun)
         task, following = child.landed()
@@ -235,7 +246,7 @@ class Desk(Lane):
 
     def _died(self, death: Died) -> int:
         """Blame the death of the child on the task that it was at, and on no other."""
-        run, child = self._run, self._child
+        child = self._child
         innocent = child.take_back()
         begun = child.lose()
         if not begun:
@@ -245,22 +256,24 @@ class Desk(Lane):
         self._put_back(innocent)
         following = NOTHING
         for task in begun:
-            exitcode, number, text = ended_by(death.exitcode)
-            name = run.name_of(task)
-            error: BaseException
-            if run.was_asked_to_end(task):
-                error = TaskCancelled(f"the process of task {name!r} has ended", name)
-            else:
-                error = WorkerCrashed(
-                    f"the process of task {name!r} was ended {text}",
-                    name,
-                    exitcode,
-                    number,
-                )
-                if death.words:
-                    error.add_note(death.words.rstrip())
-            following = self._failed(task, error)
+            if following >= 0:
+                self._put_back((following,))
+            following = self._failed(task, self._crash_of(task, death))
         return following
+
+    def _crash_of(self, task: int, death: Died) -> BaseException:
+        """Return what the death of its child means for a task."""
+        name = self._run.name_of(task)
+        if self._run.was_asked_to_end(task):
+            return TaskCancelled(f"the process of task {name!r} has ended", name)
+
+        exitcode, number, text = ended_by(death.exitcode)
+        error = WorkerCrashed(
+            f"the process of task {name!r} was ended {text}", name, exitcode, number
+        )
+        if death.words:
+            error.add_note(death.words.rstrip())
+        return error
 
     def _cannot_begin(self, task: int, error: OSError) -> int:
         """Leave the tasks to the others if there is no process to be had."""

@@ -67,6 +67,7 @@ def blocked_in_lock(release: threading.Event) -> None:
     lock.acquire()
 
 
+@pytest.mark.shares_memory
 @pytest.mark.parametrize("hang", [busy, waiting, blocked_in_recv, blocked_in_lock])
 @pytest.mark.usefixtures("bounded")
 def test_faults_39_to_41_a_thread_that_does_not_end(
@@ -137,6 +138,7 @@ def test_fault_39_a_late_result_is_dropped(release: threading.Event) -> None:
     assert attempts == [1, 2]
 
 
+@pytest.mark.shares_memory
 @pytest.mark.usefixtures("bounded")
 def test_fault_39_the_run_has_a_limit_too(run: Any, release: threading.Event) -> None:
     """It ends the run whatever its tasks do, and says which were running."""

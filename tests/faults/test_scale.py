@@ -310,6 +310,7 @@ def test_fault_80_a_task_that_runs_another_graph(nest, leaf) -> None:
     in_a_script(f"{NESTED}\ncheck({nest}, {leaf})\n")
 
 
+@pytest.mark.shares_memory
 @pytest.mark.parametrize("depth", [1, 6, 12])
 def test_fault_80_in_every_way_to_run(run, depth) -> None:
     """A graph as a task of a graph, failing at the bottom."""

@@ -223,6 +223,7 @@ ODD = [
 ]
 
 
+@pytest.mark.shares_memory
 @sync_and_async
 def test_fault_1_an_exception(run, kind) -> None:
     """Failed; dependants skipped naming the cause; the rest finishes."""
@@ -261,6 +262,7 @@ def test_fault_2_a_base_exception(run) -> None:
         check_beside(run(graph, on_error="continue"), Own, BaseException)
 
 
+@pytest.mark.shares_memory
 def test_fault_2_a_base_exception_is_raised_as_it_is(run) -> None:
     """By a run that raises."""
     for kind in KINDS:
@@ -448,6 +450,7 @@ LEAVES: list[tuple[BaseException, ...]] = [
 ]
 
 
+@pytest.mark.shares_memory
 @sync_and_async
 def test_fault_7_a_nested_group_is_kept_whole(run, kind) -> None:
     """It is one error of one task, whatever is in it."""
@@ -540,6 +543,7 @@ def test_fault_8_a_broken_text_is_raised(run, kind_of_error, kind) -> None:
     assert caught.value.__notes__ == ["raised by task 'bad0' of graph 'beside'"]
 
 
+@pytest.mark.shares_memory
 def test_fault_8_a_text_that_leaves_the_interpreter(run) -> None:
     """Does not: it is as broken as any other."""
 
@@ -581,6 +585,7 @@ def test_fault_8_a_skip_with_a_broken_text(run, kind) -> None:
 # Fault 9: the same exception again and again, and what it keeps alive
 
 
+@pytest.mark.shares_memory
 @sync_and_async
 def test_fault_9_one_exception_raised_by_many_tasks(run, kind, request) -> None:
     """Neither its notes nor its traceback grow with each of them, nor with each run."""
@@ -606,6 +611,7 @@ def test_fault_9_one_exception_raised_by_many_tasks(run, kind, request) -> None:
     assert lengths[-1] <= 60
 
 
+@pytest.mark.shares_memory
 def test_fault_9_one_exception_raised_by_each_attempt(run) -> None:
     """Is noted at the task once."""
     error = ValueError("shared")
@@ -640,6 +646,7 @@ def wait_until_freed(big: weakref.ref[Big]) -> None:
     assert big() is None
 
 
+@pytest.mark.shares_memory
 @sync_and_async
 @pytest.mark.parametrize("on_error", ["raise", "continue"])
 def test_fault_9_locals_are_freed_without_gc(run, kind, on_error, request) -> None:
@@ -916,6 +923,7 @@ def test_fault_11_a_policy_that_hangs_after_a_timeout() -> None:
     in_a_script(HANGS_AFTER_A_TIMEOUT + "assert in_time, 'waits for the policy'")
 
 
+@pytest.mark.shares_memory
 def test_fault_11_a_rollback_that_raises(ended) -> None:
     """The other undoings go on, and the first error stays the first."""
     for kind in KINDS:
@@ -1024,6 +1032,7 @@ def test_fault_12_a_coroutine_that_a_coroutine_returns(run) -> None:
         made[0].close()  # no warning of what was never awaited
 
 
+@pytest.mark.shares_memory
 def test_fault_12_generators_that_a_function_returns(run) -> None:
     """Are values like others, within one process."""
     graph = Graph()
@@ -1032,6 +1041,7 @@ def test_fault_12_generators_that_a_function_returns(run) -> None:
     assert run(graph)["sum"] == 3
 
 
+@pytest.mark.shares_memory
 def test_the_context_of_a_failed_attempt_is_over(run) -> None:
     """A context that a task has kept still answers, and keeps nothing running."""
     kept: list[Context] = []
