@@ -344,3 +344,29 @@ class Counter:
 
     def __call__(self, x: int) -> int:
         return x * self.start
+
+
+def slow_and_large(*_: Any) -> bytes:
+    time.sleep(0.3)
+    return bytes(2_000_000)
+
+
+def bytes_like(data: bytes) -> bytes:
+    return bytes(len(data))
+
+
+def noisy(data: bytes) -> bytes:
+    for _ in range(20):
+        logging.getLogger("a.child").warning("hello")
+    time.sleep(0.004)
+    return bytes(2_000_000)
+
+
+def has_a_crashing_child() -> str:
+    """Fork a process that crashes, and go on."""
+    child = os.fork()
+    if child == 0:
+        ctypes.string_at(0)
+    os.waitpid(child, 0)
+    time.sleep(0.2)
+    return "went on"

@@ -905,3 +905,55 @@ def test_fault_92_a_process_has_only_its_own_files(method, tmp_path) -> None:
         found = graph.run(executor=Processes(1, method))["files"]
     assert not [name for name in found if str(tmp_path) in name]
     assert len([name for name in found if name.startswith("socket")]) == 1
+
+
+# Faults 36 and 18 where many tasks are on their way at once
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    "large",
+    [
+        [tasks.slow_and_large],
+        [
+            functools.partial(tasks.bytes_like, bytes([number]) * 500_000)
+            for number in range(20)
+        ],
+        [functools.partial(tasks.noisy, bytes(30_000)) for _ in range(20)],
+    ],
+    ids=["result", "function", "log"],
+)
+def test_fault_36_both_ends_send_at_once(workers, large) -> None:
+    """Neither waits for the other to read: a hang would be the end of this test."""
+    graph = Graph()
+    for number in range(200):
+        graph.add(tasks.one, name=f"before{number}")
+    for number, function in enumerate(large):
+        graph.add(function, name=f"large{number}")
+    for number in range(200):
+        graph.add(tasks.one, name=f"after{number}")
+    found = run(graph, Processes(workers))
+    assert found.ok
+    assert len(found["large0"]) > 100_000
+
+
+def test_fault_18_answers_before_a_death_are_read() -> None:
+    """Of many small tasks on their way only the one is lost that has killed."""
+    graph = Graph()
+    for number in range(600):
+        name = f"bad{number}" if number % 40 == 39 else f"good{number}"
+        graph.add(tasks.exited if name.startswith("bad") else tasks.one, name=name)
+    found = run(graph)
+    for name, record in found.records.items():
+        assert len(record.attempts) == 1, name
+        if name.startswith("bad"):
+            assert isinstance(record.error, WorkerCrashed), name
+        else:
+            assert record.state is State.SUCCEEDED, name
+
+
+def test_fault_16_a_crash_of_what_a_task_has_forked(executor) -> None:
+    """Is none of the task's, though it writes where a dying worker does."""
+    graph = Graph()
+    graph.add(tasks.has_a_crashing_child, name="parent")
+    assert run(graph, executor)["parent"] == "went on"
