@@ -50,7 +50,7 @@ class Processes(Executor):
         start_method: "forkserver" (default; from a small process that imports nothing
             of the program), "spawn" (each as a new interpreter), or "fork" (a copy of
             this process, with all that it has imported; not safe where other threads
-            hold locks).
+            hold locks, and not there without the GIL).
         max_tasks_per_child: after how many tasks a process is replaced by a new one,
             for code that leaks memory; never by default.
         context: context variables whose values tasks shall see. They are found by
@@ -99,6 +99,11 @@ class Processes(Executor):
         if self.start_method not in METHODS:
             raise ValueError(
                 f"start_method is one of {', '.join(METHODS)}, got {start_method!r}"
+            )
+
+        if self.start_method == "fork" and not _has_gil():
+            raise ValueError(
+                "start_method='fork' hangs on Python without the GIL; use 'forkserver'"
             )
 
         if self.start_method == "fork":
@@ -279,6 +284,10 @@ def _cores() -> int:
         return len(os.sched_getaffinity(0))
 
     return os.cpu_count() or 1
+
+
+def _has_gil() -> bool:
+    return getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 def _warn_of_fork() -> None:

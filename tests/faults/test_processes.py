@@ -32,7 +32,9 @@ from syncra.errors import (
     WorkerCrashed,
 )
 
-METHODS = ("forkserver", "spawn", "fork")
+METHODS = ["forkserver", "spawn", "fork"]
+if not getattr(sys, "_is_gil_enabled", lambda: True)():
+    METHODS.remove("fork")  # refused there
 
 
 def processes(method: str, workers: int = 2, **options: Any) -> Processes:

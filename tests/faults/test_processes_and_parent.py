@@ -17,7 +17,9 @@ from test_signals import Script
 
 from syncra import Processes
 
-METHODS = ("forkserver", "spawn", "fork")
+METHODS = ["forkserver", "spawn", "fork"]
+if not getattr(sys, "_is_gil_enabled", lambda: True)():
+    METHODS.remove("fork")  # refused there
 HERE = Path(__file__).parents[1]
 
 PRELUDE = f"""
@@ -139,8 +141,12 @@ def test_fault_54_processes_that_stop_in_time_clean_up(tmp_path) -> None:
 
 def test_fault_86_fork_is_never_the_default() -> None:
     assert Processes().start_method == "forkserver"
-    with pytest.warns(RuntimeWarning, match="forkserver"):
-        assert Processes(start_method="fork").start_method == "fork"
+    if "fork" in METHODS:
+        with pytest.warns(RuntimeWarning, match="forkserver"):
+            assert Processes(start_method="fork").start_method == "fork"
+    else:
+        with pytest.raises(ValueError, match="without the GIL"):
+            Processes(start_method="fork")
     with pytest.raises(ValueError, match="start_method is one of"):
         Processes(start_method="threads")
 
