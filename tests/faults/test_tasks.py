@@ -1012,6 +1012,7 @@ def test_fault_12_a_coroutine_that_a_function_returns_is_awaited(run) -> None:
     assert found.records["child"].skipped_because == ("failing",)
 
 
+@pytest.mark.shares_memory
 def test_fault_12_a_coroutine_that_a_coroutine_returns(run) -> None:
     """Is treated the same wherever it runs: awaited, or refused."""
     made: list[Any] = []
