@@ -119,7 +119,7 @@ def dies_while_returning(*_: Any) -> Any:
 
 
 def dies_within_a_large_result(*_: Any) -> bytes:
-    threading.Timer(0.002, killed).start()
+    threading.Timer(0.0001, killed).start()
     return bytes(150_000_000)
 
 
