@@ -12,7 +12,7 @@ from .executors._base import without_own_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import FrameType, TracebackType
     from typing import Any
 
     from .executors._base import Worker
@@ -199,13 +199,27 @@ def _where(worker: str) -> str:
     from threading import enumerate as all_threads
 
     idents = [thread.ident for thread in all_threads() if thread.name == worker]
-    frame = sys._current_frames().get(idents[0] or 0) if idents else None
+    if not idents:
+        return ""
+
+    # Without the GIL the thread runs on meanwhile: a frame that has returned leads
+    # nowhere, and another look finds another one.
+    for _ in range(10):
+        frame = sys._current_frames().get(idents[0] or 0)
+        places = _places(frame)
+        if places is not None:
+            # The task's own line tells most, the innermost one what it waits for.
+            return ", ".join(places if len(places) < 2 else [places[-1], places[0]])
+
+    return ""
+
+
+def _places(frame: FrameType | None) -> list[str] | None:
+    """Return where the user's code is, innermost first; None if it cannot be told."""
     package = __file__[: -len("_outcome.py")]
     places: list[str] = []
     while frame is not None and not frame.f_code.co_filename.startswith(package):
         code = frame.f_code
         places.append(f"{code.co_filename}:{frame.f_lineno} in {code.co_name}")
         frame = frame.f_back
-    # The task's own line tells most, the innermost one what it waits for.
-    shown = places if len(places) < 2 else [places[-1], places[0]]
-    return ", ".join(shown) if frame is not None else ""
+    return places if frame is not None else None
