@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ._core.states import SUCCEEDED
-from .errors import RemoteTaskError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -154,14 +153,7 @@ class ContextElsewhere(Context):
     def errors(self) -> Mapping[str, BaseException]:
         from ._processes.pickles import load_error
 
-        def stand_in(type_name: str, text: str, traceback: str) -> BaseException:
-            return RemoteTaskError(
-                f"{type_name}: {text}", self.task, type_name, text, traceback
-            )
-
-        return {
-            name: load_error(error, stand_in) for name, error in self._errors.items()
-        }
+        return {name: load_error(error, name) for name, error in self._errors.items()}
 
     @property
     def shared(self) -> dict[str, Any]:

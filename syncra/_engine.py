@@ -13,7 +13,6 @@ one clock of all runs, which calls `tick`.
 
 from __future__ import annotations
 
-import sys
 from contextvars import copy_context
 from threading import Lock
 from time import sleep, time
@@ -22,6 +21,7 @@ from ._clock import clock
 from ._core.machine import NOTHING, Machine
 from ._core.states import READY, RUNNING
 from ._facts import Facts
+from ._interpreter import has_gil
 from ._journal import Journal
 from ._outcome import FAIL, INTERRUPT, RETRY, SKIP, Outcome, outcome_of, timed_out
 from ._parts import Parts
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ._options import Settings
     from .executors._base import Lane, Worker
 
-_free_threaded = not getattr(sys, "_is_gil_enabled", lambda: True)()
+_free_threaded = not has_gil()
 
 
 class Engine(Facts):

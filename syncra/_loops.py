@@ -1,4 +1,4 @@
-"""Tell whether an event loop runs in this thread, without importing any.
+"""Tell about event loops and their coroutines, without importing any library of them.
 
 Whoever runs inside a loop has imported it, so a library that is not in `sys.modules`
 cannot be running one.
@@ -7,10 +7,12 @@ cannot be running one.
 from __future__ import annotations
 
 from sys import modules
+from types import CoroutineType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from asyncio import Task
+    from collections.abc import Callable, Coroutine
     from typing import Any, Literal
 
 
@@ -63,3 +65,27 @@ def refuse_coroutine(coroutine: Any) -> None:
         f"a coroutine returned another coroutine, {coroutine.__qualname__!r}, that "
         f"nobody awaits: write `return await ...`"
     )
+
+
+async def reachable(
+    coroutine: Coroutine[Any, Any, Any], tell: Callable[[Task[Any] | None], object]
+) -> Any:
+    """Await a coroutine on asyncio that others can cancel meanwhile.
+
+    Parameters:
+        coroutine: the coroutine of a task.
+        tell: called with the asyncio task before it begins, with None when it is over.
+    """
+    tell(modules["asyncio"].current_task())
+    try:
+        result = await coroutine
+    finally:
+        tell(None)
+    if type(result) is CoroutineType:
+        refuse_coroutine(result)
+    return result
+
+
+async def as_coroutine(awaitable: Any) -> Any:
+    """Return a coroutine for what a function marked as a coroutine function gave."""
+    return await awaitable if hasattr(awaitable, "__await__") else awaitable

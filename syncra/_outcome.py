@@ -7,8 +7,8 @@ from threading import current_thread, main_thread
 
 from ._loops import is_cancelled_error
 from ._names import message_of, text_of
+from ._tracebacks import PACKAGE, without_own_frames
 from .errors import DontRetry, Skip, TaskCancelled, TaskTimeout
-from .executors._base import without_own_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -216,9 +216,8 @@ def _where(worker: str) -> str:
 
 def _places(frame: FrameType | None) -> list[str] | None:
     """Return where the user's code is, innermost first; None if it cannot be told."""
-    package = __file__[: -len("_outcome.py")]
     places: list[str] = []
-    while frame is not None and not frame.f_code.co_filename.startswith(package):
+    while frame is not None and not frame.f_code.co_filename.startswith(PACKAGE):
         code = frame.f_code
         places.append(f"{code.co_filename}:{frame.f_lineno} in {code.co_name}")
         frame = frame.f_back

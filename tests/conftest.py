@@ -20,6 +20,7 @@ from syncra._processes.idle import idle_pids
 from syncra.executors import Threads, _pool
 
 Runner = Callable[..., Run]
+Ended = Callable[..., tuple[Run, BaseException | None]]
 
 
 def blocking(executor: Any) -> Runner:
@@ -150,3 +151,28 @@ def leftovers() -> set[str]:
     kept_files = 7 * len(idle_pids()) + (guardian_pid() is not None)
     found |= {f"file {number}" for number in range(process.num_fds() - kept_files)}
     return found
+
+
+@pytest.fixture
+def ended(run, monkeypatch: pytest.MonkeyPatch) -> Ended:
+    """Run a graph in each way; return its `Run`, and what it raised or None."""
+    made: list[Run] = []
+    create = Run.__init__
+
+    def keep(self: Run, *args: Any) -> None:
+        create(self, *args)
+        made.append(self)
+
+    def end(
+        graph: Graph, /, inputs: Any = None, **options: Any
+    ) -> tuple[Run, BaseException | None]:
+        made.clear()
+        try:
+            run(graph, inputs, **options)
+        except BaseException as error:
+            return made[0], error
+
+        return made[0], None
+
+    monkeypatch.setattr(Run, "__init__", keep)
+    return end

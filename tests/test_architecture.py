@@ -24,7 +24,8 @@ PACKAGE = Path(syncra.__file__).parent
 #: those of one floor do not know of one another.
 FLOORS = (
     # What anybody may use.
-    {"errors", "_children", "_clock", "_entry", "_loops", "_names"},
+    {"errors", "_children", "_clock", "_entry", "_interpreter", "_loops", "_names"}
+    | {"_tracebacks"},
     {"_alarm"},
     # Processes, and what passes between them; much of it runs in a child.
     {"_processes", "_processes.keeper", "_processes.logs", "_processes.wire"},

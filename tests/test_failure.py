@@ -47,36 +47,9 @@ concurrent = pytest.mark.parametrize(
 )
 every_policy = pytest.mark.parametrize("on_error", ON_ERROR)
 
-Ended = Callable[..., tuple[Run, BaseException | None]]
-
 
 class Boom(Exception):
     """Be raised by tasks of these tests."""
-
-
-@pytest.fixture
-def ended(run, monkeypatch: pytest.MonkeyPatch) -> Ended:
-    """Run a graph in each way; return its `Run`, and what it raised or None."""
-    made: list[Run] = []
-    create = Run.__init__
-
-    def keep(self: Run, *args: Any) -> None:
-        create(self, *args)
-        made.append(self)
-
-    def end(
-        graph: Graph, /, inputs: Any = None, **options: Any
-    ) -> tuple[Run, BaseException | None]:
-        made.clear()
-        try:
-            run(graph, inputs, **options)
-        except BaseException as error:
-            return made[0], error
-
-        return made[0], None
-
-    monkeypatch.setattr(Run, "__init__", keep)
-    return end
 
 
 def states_of(found: Run) -> dict[str, str]:
@@ -91,6 +64,20 @@ def calling(function: Callable[..., Any], kind: str) -> Callable[[], Any]:
         return function()
 
     return function if kind == "function" else coroutine
+
+
+def slow_task() -> tuple[Graph, threading.Event, threading.Event]:
+    """Return a graph with a task "slow", what tells that it runs, and what ends it."""
+    graph = Graph()
+    started, go = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        started.set()
+        assert go.wait(30)
+        return "written"
+
+    graph.add(slow)
+    return graph, started, go
 
 
 def failing(times: int = 10**9, kind: str = "function", value: Any = "done") -> Any:
@@ -246,19 +233,12 @@ def test_a_failure_cancels_coroutines_that_are_running(ended, on_error) -> None:
 
 def test_a_failure_waits_for_threads() -> None:
     """What runs in a thread cannot be interrupted: the run ends after it."""
-    graph = Graph()
-    started, go = threading.Event(), threading.Event()
-
-    def slow() -> str:
-        started.set()
-        assert go.wait(30)
-        return "written"
+    graph, started, go = slow_task()
 
     def bad() -> None:
         assert started.wait(30)
         raise Boom
 
-    graph.add(slow)
     graph.add(bad)
     found = graph.start(executor=Threads(2))
     try:
@@ -819,14 +799,7 @@ def test_a_part_of_what_has_no_result_is_none(ended) -> None:
 
 def test_clean_up_does_not_outlive_a_cancelled_run() -> None:
     """Who ends the run wants to see the end of it."""
-    graph = Graph()
-    started, go = threading.Event(), threading.Event()
-
-    def slow() -> None:
-        started.set()
-        go.wait(30)
-
-    graph.add(slow)
+    graph, started, go = slow_task()
     graph.add(lambda: None, name="close", after="slow", trigger="all_done")
     graph.add(lambda: None, name="alarm", after="slow", trigger="any_failed")
     found = graph.start()

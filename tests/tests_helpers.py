@@ -1,9 +1,15 @@
-"""Graphs that several tests use."""
+"""What several tests use: a graph, and scripts with a hard limit."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import anyio
 
+import syncra
 from syncra import Graph
 
 
@@ -29,3 +35,25 @@ def diamond() -> Graph:
     graph.add(right, dependencies=start)
     graph.add(end, dependencies=(left, right))
     return graph
+
+
+#: A process that hangs shows what its threads are doing, and ends.
+HARD_LIMIT = "import faulthandler; faulthandler.dump_traceback_later({}, exit=True)\n"
+
+
+def in_a_script(text: str, limit: float = 60) -> str:
+    """Run Python code in a process of its own, with a hard limit; return its output."""
+    before = os.environ.get("PYTHONPATH", "")
+    path = os.pathsep.join([str(Path(syncra.__file__).parents[1]), before])
+    done = subprocess.run(
+        [sys.executable, "-c", f"{HARD_LIMIT.format(limit)}{text}"],
+        capture_output=True,
+        text=True,
+        timeout=limit + 10,
+        env={**os.environ, "PYTHONPATH": path},
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    # An error in a thread of Syncra's own does not change the exit code.
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout

@@ -6,7 +6,6 @@ make them slower.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -14,38 +13,18 @@ from queue import SimpleQueue
 from threading import Event
 from typing import Any
 
-from ..shapes import Shape, Work
-from ._base import Peer
-
-WORKERS = 2
+from ..shapes import Work
+from ._pools import WORKERS, InPool
 
 
-class _InProcessPool(Peer):
+class _InProcesses(InPool):
     """Run graphs in a pool of two processes, begun as Syncra begins its own."""
 
     def __init__(self) -> None:
-        self._pool = ProcessPoolExecutor(WORKERS, get_context("forkserver"))
-
-    def prepare(self, shape: Shape, count: int) -> Callable[[], object]:
-        work = shape.work(count)
-        followers, counts = work.followers(), work.counts()
-        roots = [task for task, count in enumerate(counts) if not count]
-        return lambda: self._run(work, followers, counts.copy(), roots)
-
-    def _run(
-        self,
-        work: Work,
-        followers: list[list[int]],
-        missing: list[int],
-        roots: list[int],
-    ) -> object:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        self._pool.shutdown()
+        super().__init__(ProcessPoolExecutor(WORKERS, get_context("forkserver")))
 
 
-class ProcessPoolAndQueue(_InProcessPool):
+class ProcessPoolAndQueue(_InProcesses):
     """Submit what is ready from the calling thread, which hears of ends by a queue."""
 
     name = "pool + queue"
@@ -79,7 +58,7 @@ class ProcessPoolAndQueue(_InProcessPool):
         return values[-1]
 
 
-class ProcessPoolFromCallback(_InProcessPool):
+class ProcessPoolFromCallback(_InProcesses):
     """Submit what is ready from the thread of the pool that hears of an end first."""
 
     name = "pool + callbacks"

@@ -6,44 +6,23 @@ only make them slower.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from threading import Event, Lock
 from typing import Any
 
-from ..shapes import Shape, Work
-from ._base import Peer
-
-WORKERS = 2
+from ..shapes import Work
+from ._pools import WORKERS, InPool
 
 
-class _InPool(Peer):
+class _InThreads(InPool):
     """Run graphs in a pool of two threads."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(WORKERS)
-
-    def prepare(self, shape: Shape, count: int) -> Callable[[], object]:
-        work = shape.work(count)
-        followers, counts = work.followers(), work.counts()
-        roots = [task for task, count in enumerate(counts) if not count]
-        return lambda: self._run(work, followers, counts.copy(), roots)
-
-    def _run(
-        self,
-        work: Work,
-        followers: list[list[int]],
-        missing: list[int],
-        roots: list[int],
-    ) -> object:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        self._pool.shutdown()
+        super().__init__(ThreadPoolExecutor(WORKERS))
 
 
-class PoolAndQueue(_InPool):
+class PoolAndQueue(_InThreads):
     """Submit what is ready from the calling thread, which hears of ends by a queue."""
 
     name = "pool + queue"
@@ -74,7 +53,7 @@ class PoolAndQueue(_InPool):
         return values[-1]
 
 
-class PoolFromInside(_InPool):
+class PoolFromInside(_InThreads):
     """Submit what is ready from the task that made it so: no queue of ends."""
 
     name = "pool from inside"
@@ -112,7 +91,7 @@ class PoolFromInside(_InPool):
         return values[-1]
 
 
-class PullingWorkers(_InPool):
+class PullingWorkers(_InThreads):
     """Submit two loops that take ready tasks from a queue: Syncra's idea, bare."""
 
     name = "own pulling loops"

@@ -54,7 +54,7 @@ class Quiet(Exception):
 class Child:
     """Own one worker process; used by one thread at a time.
 
-    What other threads may call is `take_back` and `kill`.
+    What other threads may call is `take_back`, `interrupt`, `wake_owner` and `kill`.
 
     Parameters:
         method: how it begins, one of `births.METHODS`.

@@ -7,6 +7,9 @@ import pickle
 import sys
 from types import FunctionType
 
+from .._names import message_of
+from .._tracebacks import without_own_frames
+from ..errors import RemoteTaskError
 from . import Unpicklable
 from .entry import main_place
 
@@ -237,12 +240,10 @@ def dump_error(error: BaseException) -> bytes:
 
     name = f"{type(error).__module__}.{type(error).__qualname__}"
     name = name.removeprefix("builtins.")
+    text = message_of(error)
+    traceback = without_own_frames(error.__traceback__) or error.__traceback__
     try:
-        text = str(error)
-    except Exception:
-        text = "<no text: its __str__ raises>"
-    try:
-        shown = "".join(format_exception(type(error), error, _of_task(error)))
+        shown = "".join(format_exception(type(error), error, traceback))
     except Exception:
         shown = f"{name}: {text}\n"
     causes = [_dump_one(error)]
@@ -269,20 +270,27 @@ def _dump_one(error: BaseException) -> bytes | None:
     return data
 
 
-def load_error(
-    packed: bytes | bytearray, stand_in: Callable[[str, str, str], BaseException]
-) -> BaseException:
+def load_error(packed: bytes | bytearray, task: str) -> BaseException:
     """Return an exception of another process, its causes and its traceback there.
 
     Parameters:
         packed: what `dump_error` returned.
-        stand_in: makes what takes its place if it cannot be loaded, from the name of
-            its class, its text and its traceback.
+        task: name of the task that has raised it.
+
+    Returns:
+        The exception, or a `RemoteTaskError` that says all that is known of it.
     """
     causes, name, text, shown = load(packed)
     error = _load_one(causes[0])
     if error is None:
-        error = stand_in(name, text, shown)
+        error = RemoteTaskError(
+            f"task {task!r} raised {name}: {text}\n"
+            f"(the exception itself cannot be rebuilt outside the process of the task)",
+            task,
+            name,
+            text,
+            shown,
+        )
     last = error
     for data in causes[1:]:
         cause = _load_one(data)
@@ -313,20 +321,6 @@ class RemoteTraceback(Exception):
 
     def __str__(self) -> str:
         return f'\n"""\n{self.text}"""'
-
-
-_PACKAGE = __file__[: -len("_processes/pickles.py")]
-
-
-def _of_task(error: BaseException) -> Any:
-    """Return the traceback of an error from the first frame that is not Syncra's."""
-    traceback = error.__traceback__
-    while traceback is not None:
-        if not traceback.tb_frame.f_code.co_filename.startswith(_PACKAGE):
-            return traceback
-
-        traceback = traceback.tb_next
-    return error.__traceback__
 
 
 # Who is to blame.

@@ -18,13 +18,14 @@ from struct import Struct
 from threading import Lock
 from types import CoroutineType
 
-from .._loops import refuse_coroutine
+from .._loops import reachable
 from . import pickles, wire
 from .entry import LazyMain
 from .keeper import Keeper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Sequence
     from typing import Any
 
@@ -248,7 +249,7 @@ class Coroutines:
 
     def __init__(self) -> None:
         self._runner: Any = None
-        self._running: Any = None
+        self._running: asyncio.Task[Any] | None = None
 
     def run(self, coroutine: Any, context: Context) -> Any:
         """Run one to its end, in the context of its task."""
@@ -256,19 +257,10 @@ class Coroutines:
 
         if self._runner is None:
             self._runner = asyncio.Runner()
-        return self._runner.run(self._known(coroutine), context=context)
+        return self._runner.run(reachable(coroutine, self._runs_as), context=context)
 
-    async def _known(self, coroutine: Any) -> Any:
-        import asyncio
-
-        self._running = asyncio.current_task()
-        try:
-            result = await coroutine
-        finally:
-            self._running = None
-        if result.__class__ is CoroutineType:
-            refuse_coroutine(result)
-        return result
+    def _runs_as(self, task: asyncio.Task[Any] | None) -> None:
+        self._running = task
 
     def cancel(self) -> bool:
         """Cancel the one that is running, from a signal handler, if there is one."""

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextvars import Context
     from threading import Lock
-    from types import TracebackType
     from typing import Any, Protocol, TypeAlias
 
     from .._processes.child import Child
@@ -194,16 +193,3 @@ def _run_coroutine(coroutine: Any, context: Context) -> Any:
     from ._private_loop import run_here
 
     return context.run(run_here, coroutine)
-
-
-def without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
-    """Return a traceback from the first frame that is not Syncra's."""
-    while traceback is not None:
-        if not traceback.tb_frame.f_code.co_filename.startswith(_PACKAGE):
-            return traceback
-
-        traceback = traceback.tb_next
-    return None
-
-
-_PACKAGE = __file__[: -len("executors/_base.py")]

@@ -13,14 +13,14 @@ import sys
 from threading import Lock
 from types import CoroutineType
 
-from .._loops import refuse_coroutine
+from .._loops import as_coroutine, reachable
 from .._names import text_of
 from .._processes import Unpicklable, pickles
-from ..errors import RemoteTaskError, SerializationError
+from ..errors import SerializationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Task
+    from asyncio import Task
     from collections.abc import Callable
     from contextvars import Context
     from types import TracebackType
@@ -64,7 +64,7 @@ class Call:
         self._arguments = arguments
         self._context = context
         self._is_here = False
-        self._running: tuple[AbstractEventLoop, Task[Any]] | None = None
+        self._running: Task[Any] | None = None
         self.raised: BaseException | None = None
         self.traceback: TracebackType | None = None
         self.refused: tuple[str, BaseException, str] | None = None
@@ -86,8 +86,8 @@ class Call:
         with _guard:
             self.was_told = True  # seen by one that is about to begin
             if self._running is not None:
-                loop, task = self._running
-                loop.call_soon_threadsafe(task.cancel)
+                loop = self._running.get_loop()
+                loop.call_soon_threadsafe(self._running.cancel)
             return self.is_coroutine
 
     @property
@@ -96,17 +96,12 @@ class Call:
         is_declared = self._function.__class__ is ToItsEnd
         return self._running is not None or (self._is_here and is_declared)
 
-    def begins(self, loop: AbstractEventLoop, task: Task[Any]) -> None:
-        """Take note of the asyncio task that the function turned out to be."""
+    def runs_as(self, task: Task[Any] | None) -> None:
+        """Take note of the asyncio task that the function runs as; None: it is over."""
         with _guard:
-            self._running = loop, task
-            if self.was_told:
+            self._running = task
+            if task is not None and self.was_told:
                 task.cancel()
-
-    def ends(self) -> None:
-        """Take note that this task is over."""
-        with _guard:
-            self._running = None
 
     def __reduce__(self) -> Any:
         stage = "function"
@@ -204,18 +199,7 @@ class Raised(Exception):
         Parameters:
             task: name of the task that has raised it.
         """
-
-        def stand_in(type_name: str, text: str, traceback: str) -> RemoteTaskError:
-            return RemoteTaskError(
-                f"task {task!r} has raised {type_name}: {text}, an exception that "
-                f"cannot be rebuilt outside its process",
-                task,
-                type_name,
-                text,
-                traceback,
-            )
-
-        return pickles.load_error(self.packed, stand_in)
+        return pickles.load_error(self.packed, task)
 
 
 class ToItsEnd:
@@ -228,17 +212,17 @@ class ToItsEnd:
 
     def __call__(self, *arguments: Any) -> Any:
         found = self.__wrapped__(*arguments)
-        return found if found.__class__ is CoroutineType else _awaiting(found)
+        return found if found.__class__ is CoroutineType else as_coroutine(found)
 
 
 def refusal(
     task: str, pool: str, stage: str, cause: BaseException, path: str
-) -> Exception:
+) -> SerializationError:
     """Return the error of a task of which something cannot cross the border.
 
     Parameters:
         task: its name.
-        pool: what the border belongs to.
+        pool: what is behind the border.
         stage: what it is: "function", "argument" or "result".
         cause: why.
         path: where in it the culprit is, "" if that is not known.
@@ -285,27 +269,8 @@ def _run(
 
     import asyncio
 
-    return asyncio.run(_to_its_end(value, call))
+    return asyncio.run(reachable(value, call.runs_as if call else _nobody))
 
 
-async def _to_its_end(coroutine: Any, call: Call | None) -> Any:
-    """Await a coroutine that its call can reach meanwhile."""
-    import asyncio
-
-    if call is not None:
-        this = asyncio.current_task()
-        assert this is not None
-        call.begins(asyncio.get_running_loop(), this)
-    try:
-        result = await coroutine
-    finally:
-        if call is not None:
-            call.ends()
-    if result.__class__ is CoroutineType:
-        refuse_coroutine(result)
-    return result
-
-
-async def _awaiting(awaitable: Any) -> Any:
-    """Return a coroutine for what a function marked as a coroutine function gave."""
-    return await awaitable if hasattr(awaitable, "__await__") else awaitable
+def _nobody(task: object) -> None:
+    """Know nothing of an asyncio task: nobody can reach it here."""

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from .._clock import clock
-from .._names import text_of
 from .._processes import idle, pickles, wire
 from .._processes.child import Died, Quiet, ended_by
-from ..errors import (
-    RemoteTaskError,
-    SerializationError,
-    TaskCancelled,
-    WorkerCrashed,
-)
+from ..errors import SerializationError, TaskCancelled, WorkerCrashed
 from ._base import Lane
+from ._crossing import refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +21,7 @@ if TYPE_CHECKING:
 STALLED = 0.005
 #: How often in a row a child may die that has begun nothing.
 SILENT_DEATHS = 3
+#: What a desk that has no task to do gives instead of the id of one, as the engine.
 NOTHING = -1
 
 
@@ -181,11 +175,11 @@ class Desk(Lane):
             return pickles.dump((number, *arguments))
         except BaseException as error:
             path = pickles.culprit_among(function.__wrapped__, arguments)
-            raise self._unpicklable(task, "argument", path, error) from error
+            raise self._refused(task, "argument", error, path) from error
 
     def _receive(self) -> int:
         """Take one frame from the child; return the task to do next, if any."""
-        child = self._child
+        child, run = self._child, self._run
         if not child.in_flight:
             return NOTHING
 
@@ -212,22 +206,22 @@ class Desk(Lane):
         if child.answered >= self._lane.most_tasks:
             child.spent = True
         if following >= 0:
-            self._run.begun(following, child, now)
+            run.begun(following, child, now)
         error: BaseException
         if kind == wire.RESULT:
             try:
                 value = pickles.load(data, buffers)
             except BaseException as broken:
-                error = self._unpicklable(task, "result", "", broken)
+                error = self._refused(task, "result", broken, "")
             else:
                 return self._succeeded(task, value)
 
         elif kind == wire.ERROR:
-            error = pickles.load_error(data, partial(self._stand_in, task))
+            error = pickles.load_error(data, run.name_of(task))
         else:
             stage, path, packed = pickles.load(data)
-            cause = pickles.load_error(packed, partial(self._stand_in, task))
-            error = self._unpicklable(task, stage, path, cause)
+            cause = pickles.load_error(packed, run.name_of(task))
+            error = self._refused(task, stage, cause, path)
         return self._failed(task, error)
 
     # What came of a task.
@@ -288,30 +282,8 @@ class Desk(Lane):
         self._child = self._lane.hire_child()
         self._is_set_up = False
 
-    def _unpicklable(
-        self, task: int, stage: str, path: str, cause: BaseException
+    def _refused(
+        self, task: int, stage: str, cause: BaseException, path: str
     ) -> SerializationError:
         name = self._run.name_of(task)
-        where = f": {path}" if path else ""
-        error = SerializationError(
-            f"the {stage} of task {name!r} cannot pass between processes{where} "
-            f"({text_of(cause)})",
-            name,
-            stage,
-            path,
-        )
-        error.__cause__ = cause
-        return error
-
-    def _stand_in(
-        self, task: int, type_name: str, text: str, traceback: str
-    ) -> RemoteTaskError:
-        name = self._run.name_of(task)
-        return RemoteTaskError(
-            f"task {name!r} raised {type_name}: {text}\n"
-            f"(the exception itself could not leave the process of the task)",
-            name,
-            type_name,
-            text,
-            traceback,
-        )
+        return refusal(name, "another process", stage, cause, path)

@@ -13,7 +13,7 @@ from types import CoroutineType
 from anyio.lowlevel import checkpoint
 
 from .._clock import clock
-from .._loops import refuse_coroutine
+from .._loops import as_coroutine, refuse_coroutine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class LoopWorker:
                 else:
                     coroutine = context.run(functions[task], *slots(values))
                 if coroutine.__class__ is not CoroutineType:
-                    coroutine = _as_coroutine(coroutine)
+                    coroutine = as_coroutine(coroutine)
                 try:
                     waits_for = context.run(coroutine.send, None)
                 except StopIteration as stop:
@@ -154,11 +154,6 @@ class LoopWorker:
             self.delivered = True
         else:
             self.recover(error)
-
-
-async def _as_coroutine(awaitable: Any) -> Any:
-    """Return a coroutine for what a function marked as a coroutine function gave."""
-    return await awaitable if hasattr(awaitable, "__await__") else awaitable
 
 
 class Resumed:

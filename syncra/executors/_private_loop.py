@@ -6,9 +6,8 @@ import asyncio
 from contextvars import copy_context
 from functools import partial
 from threading import current_thread, local
-from types import CoroutineType
 
-from .._loops import refuse_coroutine
+from .._loops import reachable
 from ._pool import after_job
 
 TYPE_CHECKING = False
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from ._base import Work
 
 _thread = local()
-#: Loop and asyncio task of the coroutine that a thread runs, by name of the thread.
-_running: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = {}
+#: The asyncio task of the coroutine that a thread runs, by name of the thread.
+_running: dict[str, asyncio.Task[Any]] = {}
 #: What tells whether a coroutine that is about to begin was told to end before.
 _early: dict[str, Callable[[], bool]] = {}
 
@@ -59,23 +58,24 @@ async def _known(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, Exception | 
     An exception that passes through asyncio ends up in a cycle with a frame of it, and
     what it holds would be kept until the garbage collector comes by.
     """
-    name = current_thread().name
-    this = asyncio.current_task()
-    assert this is not None
-    _running[name] = asyncio.get_running_loop(), this
-    early = _early.pop(name, None)
-    if early is not None and early():
-        this.cancel()
     try:
-        result = await coroutine
-        if result.__class__ is CoroutineType:
-            refuse_coroutine(result)
-        return result, None
+        return await reachable(coroutine, _runs_as), None
     except Exception as error:
         return None, error
-    finally:
+
+
+def _runs_as(task: asyncio.Task[Any] | None) -> None:
+    """Take note of the asyncio task that this thread runs; None: it is over."""
+    name = current_thread().name
+    if task is None:
         del _running[name]
         _early.pop(name, None)
+        return
+
+    _running[name] = task
+    early = _early.pop(name, None)
+    if early is not None and early():
+        task.cancel()
 
 
 def interrupt(thread: str, work: Work, number: int) -> bool:
@@ -100,13 +100,12 @@ def interrupt(thread: str, work: Work, number: int) -> bool:
 
 
 def _cancel(thread: str) -> bool:
-    found = _running.get(thread)
-    if found is None:
+    task = _running.get(thread)
+    if task is None:
         return False
 
-    loop, task = found
     try:
-        loop.call_soon_threadsafe(task.cancel)
+        task.get_loop().call_soon_threadsafe(task.cancel)
     except RuntimeError:
         return False  # it has just ended
 

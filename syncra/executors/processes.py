@@ -13,6 +13,7 @@ import sys
 from functools import partial
 from math import inf
 
+from .._interpreter import has_gil
 from .._processes import idle, pickles
 from .._processes.births import METHODS
 from .._processes.child import Child
@@ -101,7 +102,7 @@ class Processes(Executor):
                 f"start_method is one of {', '.join(METHODS)}, got {start_method!r}"
             )
 
-        if self.start_method == "fork" and not _has_gil():
+        if self.start_method == "fork" and not has_gil():
             raise ValueError(
                 "start_method='fork' hangs on Python without the GIL; use 'forkserver'"
             )
@@ -284,10 +285,6 @@ def _cores() -> int:
         return len(os.sched_getaffinity(0))
 
     return os.cpu_count() or 1
-
-
-def _has_gil() -> bool:
-    return getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 def _warn_of_fork() -> None:

@@ -293,14 +293,12 @@ def forget_private_loops() -> None:
     """End the coroutines in the threads that were left behind by the test."""
     from syncra.executors import _private_loop
 
-    for loop, task in list(_private_loop._running.values()):
-        assert loop is not None
-        assert task is not None
+    for task in list(_private_loop._running.values()):
         STOP_SWALLOWING.append(1)
         # As often as it takes: the coroutine may be in its clean-up.
         while not task.done():
             try:
-                loop.call_soon_threadsafe(task.cancel)
+                task.get_loop().call_soon_threadsafe(task.cancel)
             except RuntimeError:
                 break
             time.sleep(0.01)

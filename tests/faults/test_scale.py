@@ -3,35 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests_helpers import in_a_script
 
-import syncra
 from syncra import Graph, Run, State
-
-#: A process that hangs shows what its threads are doing, and ends.
-HARD_LIMIT = "import faulthandler; faulthandler.dump_traceback_later({}, exit=True)\n"
-
-
-def in_a_script(text: str, limit: float = 60) -> str:
-    """Run Python code in a process of its own, with a hard limit; return its output."""
-    before = os.environ.get("PYTHONPATH", "")
-    path = os.pathsep.join([str(Path(syncra.__file__).parents[1]), before])
-    done = subprocess.run(
-        [sys.executable, "-c", f"{HARD_LIMIT.format(limit)}{text}"],
-        capture_output=True,
-        text=True,
-        timeout=limit + 10,
-        env={**os.environ, "PYTHONPATH": path},
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def bad() -> None:

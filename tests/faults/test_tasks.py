@@ -12,19 +12,17 @@ import dataclasses
 import functools
 import gc
 import json
-import os
-import subprocess
 import sys
 import threading
 import time
 import traceback
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from tests_helpers import in_a_script
 
 import syncra
 from syncra import Context, Graph, Retry, Run, Skip, State
@@ -35,33 +33,6 @@ ON_ERROR = ("raise", "continue", "rollback")
 
 every_policy = pytest.mark.parametrize("on_error", ON_ERROR)
 sync_and_async = pytest.mark.parametrize("kind", KINDS)
-
-Ended = Callable[..., tuple[Run, BaseException | None]]
-
-
-@pytest.fixture
-def ended(run, monkeypatch: pytest.MonkeyPatch) -> Ended:
-    """Run a graph in each way; return its `Run`, and what it raised or None."""
-    made: list[Run] = []
-    create = Run.__init__
-
-    def keep(self: Run, *args: Any) -> None:
-        create(self, *args)
-        made.append(self)
-
-    def end(
-        graph: Graph, /, inputs: Any = None, **options: Any
-    ) -> tuple[Run, BaseException | None]:
-        made.clear()
-        try:
-            run(graph, inputs, **options)
-        except BaseException as error:
-            return made[0], error
-
-        return made[0], None
-
-    monkeypatch.setattr(Run, "__init__", keep)
-    return end
 
 
 def raising(make: Callable[[], BaseException], kind: str = "function") -> Any:
@@ -126,28 +97,6 @@ def check_beside(found: Run, *kinds: type[BaseException]) -> None:
             assert found.records[name].skipped_because == (f"bad{number}",), kind
     assert str(found).count("failed") >= len(kinds)
     assert json.loads(found.report().to_json())["progress"]["failed"] == len(kinds)
-
-
-#: A process that hangs shows what its threads are doing, and ends.
-HARD_LIMIT = "import faulthandler; faulthandler.dump_traceback_later({}, exit=True)\n"
-
-
-def in_a_script(text: str, limit: float = 40) -> str:
-    """Run Python code in a process of its own, with a hard limit; return its output."""
-    before = os.environ.get("PYTHONPATH", "")
-    path = os.pathsep.join([str(Path(syncra.__file__).parents[1]), before])
-    done = subprocess.run(
-        [sys.executable, "-c", f"{HARD_LIMIT.format(limit)}{text}"],
-        capture_output=True,
-        text=True,
-        timeout=limit + 10,
-        env={**os.environ, "PYTHONPATH": path},
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    # An error in a thread of Syncra's own does not change the exit code.
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.stdout
 
 
 # Fault 1: an exception

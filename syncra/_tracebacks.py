@@ -1,0 +1,20 @@
+"""Tracebacks as users want them: from their own code on."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+#: How the names of Syncra's own files begin.
+PACKAGE = __file__[: -len("_tracebacks.py")]
+
+
+def without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
+    """Return a traceback from the first frame that is not Syncra's."""
+    while traceback is not None:
+        if not traceback.tb_frame.f_code.co_filename.startswith(PACKAGE):
+            return traceback
+
+        traceback = traceback.tb_next
+    return None
