@@ -76,7 +76,9 @@ def tests(session: nox.Session) -> None:
     if str(session.python).endswith("t"):
         wanted = (*wanted, "hypothesis<=6.155.7")
     session.install(".", *wanted)
-    session.run("pytest", *session.posargs, env={"PYTHONFAULTHANDLER": "1"})
+    # Half of the time of the tests is waiting, so each core can do more than one.
+    workers = ("-n", "logical", "--maxprocesses", "8")
+    session.run("pytest", *workers, *session.posargs, env={"PYTHONFAULTHANDLER": "1"})
 
 
 @nox.session

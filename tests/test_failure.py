@@ -998,7 +998,7 @@ def test_a_rollback_that_blocks_is_given_up(ended) -> None:
     go = threading.Event()
     graph = Graph(on_error="rollback")
     graph.add(lambda: "a", name="a", timeout=30).rollback(trace.append)
-    stuck = graph.add(lambda: "b", name="b", timeout=0.05, after="a")
+    stuck = graph.add(lambda: "b", name="b", timeout=0.3, after="a")
     stuck.rollback(lambda result: go.wait(30))
     graph.add(failing(), name="bad", after="b")
     try:

@@ -106,7 +106,9 @@ def test_a_pool_for_a_graph_a_run_or_a_task(threads) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [ThreadPoolExecutor, 3, object(), {"submit": 1}], ids=repr
+    "wrong",
+    [ThreadPoolExecutor, 3, object(), {"submit": 1}],
+    ids=lambda wrong: type(wrong).__name__,
 )
 def test_what_is_no_pool_is_refused(wrong: Any) -> None:
     """A class of pools, too."""

@@ -253,4 +253,4 @@ def test_fault_88_a_script_that_cannot_be_imported_twice(tmp_path) -> None:
     done = python(str(script))
     assert done.returncode == 1
     assert "FileExistsError" in done.stderr
-    assert "SerializationError: the argument of task 'total'" in done.stderr
+    assert "SerializationError: an argument of task 'total'" in done.stderr
