@@ -84,11 +84,22 @@ def _slot(source: Source, layout: Layout) -> int:
 
 
 class Gather:
-    """Fetch arguments that are parts of results or the run context among others."""
+    """Fetch arguments that are parts of results or the run context among others.
 
-    __slots__ = ("_getters",)
+    Attributes:
+        slots: the slots whose values are fetched, or parts of them.
+        takes_context: whether the run context is among the arguments.
+    """
+
+    __slots__ = ("_getters", "slots", "takes_context")
 
     def __init__(self, task: int, sources: Sequence[Source], layout: Layout) -> None:
+        self.takes_context = any(isinstance(one, FromContext) for one in sources)
+        self.slots = tuple(
+            one.task if isinstance(one, PartOf) else _slot(one, layout)
+            for one in sources
+            if not isinstance(one, FromContext)
+        )
         self._getters = [self._getter(task, source, layout) for source in sources]
 
     @staticmethod

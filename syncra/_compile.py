@@ -52,10 +52,16 @@ class Compiled:
         limits: seconds that an attempt may take, of the tasks that have a timeout.
         retries: the retry policies, of the tasks that have one.
         triggers: the trigger of each task, or None if all are the default.
+        priorities: the priority of each task, or None if all are 0.
+        capacities: how much there is of each limit that tasks take from.
+        needs: what tasks take while they run, of those that take something: pairs of
+            the number of a limit and an amount.
+        order: what is known of the best order of its tasks (see `_scheduling`).
     """
 
     __slots__ = (
         "arguments",
+        "capacities",
         "functions",
         "graph",
         "ids",
@@ -64,7 +70,10 @@ class Compiled:
         "is_async",
         "limits",
         "names",
+        "needs",
+        "order",
         "plan",
+        "priorities",
         "retries",
         "routes",
         "run_slot",
@@ -89,6 +98,10 @@ class Compiled:
     limits: dict[int, float]
     retries: dict[int, Retry]
     triggers: bytearray | None
+    priorities: list[int] | None
+    capacities: list[int]
+    needs: dict[int, tuple[tuple[int, int], ...]]
+    order: Any
 
 
 class Compiler:
@@ -98,6 +111,7 @@ class Compiler:
         graph: name of the graph, for messages.
         tasks: the tasks by name, in the order they were added.
         overrides: functions that stand in for those of tasks, by task name.
+        limits: how much there is of what tasks take while they run, by name.
     """
 
     def __init__(
@@ -105,7 +119,9 @@ class Compiler:
         graph: str,
         tasks: Mapping[str, Task[..., Any]],
         overrides: Mapping[str, Callable[..., Any]],
+        limits: Mapping[str, int],
     ) -> None:
+        self._limits = limits
         self._graph = graph
         self._tasks = tasks
         self._overrides = overrides
@@ -135,7 +151,9 @@ class Compiler:
         compiled.is_async = bytearray(count)
         compiled.limits = {}
         compiled.retries = {}
-        compiled.triggers = None
+        compiled.triggers = compiled.priorities = compiled.order = None
+        compiled.capacities = list(self._limits.values())
+        compiled.needs = {}
         predecessors: list[Sequence[int]] = [()] * count
         for task, definition in enumerate(compiled.tasks):
             try:
@@ -203,6 +221,12 @@ class Compiler:
             compiled.limits[task] = options.timeout
         if options.retry is not None:
             compiled.retries[task] = options.retry
+        if options.limit is not None:
+            compiled.needs[task] = self._needs(definition, options.limit)
+        if options.priority:
+            if compiled.priorities is None:
+                compiled.priorities = [0] * len(self._tasks)
+            compiled.priorities[task] = options.priority
         if options.trigger == TRIGGERS[ALL_SUCCEEDED]:
             return
 
@@ -216,6 +240,28 @@ class Compiler:
                 f"dependencies, so it would never run. Say what it watches, with "
                 f"dependencies= or after=."
             )
+
+    def _needs(
+        self, definition: Task[..., Any], limit: Mapping[str, int]
+    ) -> tuple[tuple[int, int], ...]:
+        """Return what a task takes of the limits of the graph, by their numbers."""
+        whose = f"task {definition.name!r} ({definition.place})"
+        known = list(self._limits)
+        for name, amount in limit.items():
+            if name not in self._limits:
+                raise GraphError(
+                    f"{whose} takes from the limit {name!r}, which graph "
+                    f"{self._graph!r} does not have. Give it with "
+                    f"Graph(limits={{{name!r}: ...}})." + hint(nearest(name, known))
+                )
+
+            if amount > self._limits[name]:
+                raise GraphError(
+                    f"{whose} takes {amount} of the limit {name!r}, of which graph "
+                    f"{self._graph!r} has {self._limits[name]}: it would never run."
+                )
+
+        return tuple((known.index(name), amount) for name, amount in limit.items())
 
     def _add_simple(
         self,

@@ -61,6 +61,8 @@ else:
         retry=None,
         timeout=None,
         trigger="all_succeeded",
+        limit=None,
+        priority=0,
         tags=(),
         fallback=None,
         graph_name=None,
@@ -94,6 +96,12 @@ else:
                 (something has failed, for an alarm) or "any_succeeded". Cleaning up
                 and alarms run even where a failure ends the run. What has no result
                 is passed as None.
+            limit: the name of a limit of the graph, `Graph(limits={"db": 2})`, of which
+                the task takes one while it runs, or a mapping of names to amounts. It
+                starts only when all of it is there.
+            priority: of several ready tasks the one with the highest is next. Of equal
+                ones that which the longest path of others is waiting for, where the
+                workers are few; 0 unless given.
             tags: labels of the task.
             fallback: "threads" to run a function there that should run in another
                 process but cannot be sent to one; its record has a warning then.
@@ -135,6 +143,8 @@ else:
             "retry": retry,
             "timeout": timeout,
             "trigger": trigger,
+            "limit": limit,
+            "priority": priority,
             "tags": tags,
             "fallback": fallback,
         }

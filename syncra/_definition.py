@@ -37,9 +37,12 @@ class Definition(Mapping[str, "Task[..., Any]"]):
 
     Parameters:
         name: what messages and records call it; "graph" if None.
+        limits: how much there is of what tasks take while they run, by name.
     """
 
-    def __init__(self, name: str | None = None) -> None:
+    def __init__(
+        self, name: str | None = None, limits: Mapping[str, int] | None = None
+    ) -> None:
         if name is not None and not isinstance(name, str):
             raise TypeError(f"a graph's name is a str, got {name!r}")
 
@@ -47,6 +50,7 @@ class Definition(Mapping[str, "Task[..., Any]"]):
             raise ValueError("a graph's name cannot be empty")
 
         self.name = name if name is not None else "graph"
+        self._limits = dict(limits or {})
         self._tasks: dict[str, Task[..., Any]] = {}
         self._overrides: dict[str, Callable[..., Any]] = {}
         self._compiled: dict[frozenset[str] | None, Compiled] = {}
@@ -241,7 +245,7 @@ class Definition(Mapping[str, "Task[..., Any]"]):
             ExceptionGroup: if there are several, of all of them.
         """
         with self._lock:
-            compiler = Compiler(self.name, self._tasks.copy(), self._overrides)
+            compiler = self._compiler(self._tasks.copy())
         compiler.problems = []
         compiler.compile()
         if len(compiler.problems) == 1:
@@ -271,12 +275,20 @@ class Definition(Mapping[str, "Task[..., Any]"]):
         return self._compiled_for(compiled, targets)
 
     def _compile(self, tasks: dict[str, Task[..., Any]]) -> Compiled:
-        return Compiler(self.name, tasks, self._overrides).compile()
+        return self._compiler(tasks).compile()
+
+    def _compiler(
+        self,
+        tasks: Mapping[str, Task[..., Any]],
+        overrides: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> Compiler:
+        """Return what compiles some of the tasks, as overridden unless said so."""
+        if overrides is None:
+            overrides = self._overrides
+        return Compiler(self.name, tasks, overrides, self._limits)
 
     def _compiled_for(self, whole: Compiled, targets: Iterable[Target]) -> Compiled:
-        if isinstance(targets, (str, Task)) or callable(targets):
-            targets = (targets,)
-        names = frozenset(self._name_of(target) for target in targets)
+        names = self._names_of(targets)
         with self._lock:
             if self._compiled.get(None) is not whole:
                 return self.compiled(names)  # changed meanwhile
@@ -290,6 +302,12 @@ class Definition(Mapping[str, "Task[..., Any]"]):
                     {whole.names[task]: whole.tasks[task] for task in needed}
                 )
             return found
+
+    def _names_of(self, targets: Iterable[Target]) -> frozenset[str]:
+        """Return the names of tasks given as tasks, names or functions, or of one."""
+        if isinstance(targets, (str, Task)) or callable(targets):
+            targets = (targets,)
+        return frozenset(self._name_of(target) for target in targets)
 
     def _name_of(self, target: object) -> str:
         """Return the name of a task given as task, name or function."""

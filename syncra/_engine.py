@@ -18,7 +18,7 @@ from threading import Lock
 from time import sleep, time
 
 from ._clock import clock
-from ._core.machine import NOTHING, Machine
+from ._core.machine import NOTHING
 from ._core.states import READY, RUNNING
 from ._facts import Facts
 from ._interpreter import has_gil
@@ -26,6 +26,7 @@ from ._journal import Journal
 from ._outcome import FAIL, INTERRUPT, RETRY, SKIP, Outcome, outcome_of, timed_out
 from ._parts import Parts
 from ._route import Route, route
+from ._scheduling import machine_for
 from ._supervisor import Supervisor
 
 TYPE_CHECKING = False
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._compile import Compiled
+    from ._keeping import Keeping
     from ._options import Settings
     from .executors._base import Lane, Worker
 
@@ -65,14 +67,9 @@ class Engine(Facts):
         self.settings = settings
         self.in_loop = in_loop
         self.lock = Lock()
-        self.machine = machine = Machine(
-            compiled.plan,
-            path.lanes,
-            len(path.executors),
-            stop_on_failure=settings.on_error != "continue",
-            triggers=compiled.triggers,
-        )
+        self.machine = machine = machine_for(compiled, path, settings)
         self.queues = machine.queues
+        self.has_limits = machine.has_limits
         self.functions = path.functions
         self.arguments = compiled.arguments
         self.values = values = compiled.template.copy()
@@ -110,6 +107,9 @@ class Engine(Facts):
         self.supervisor: Supervisor | None = None
         if compiled.limits or settings.timeout is not None:
             self.supervise()
+        self.keeping: Keeping | None = None
+        if settings.kept is not None:
+            self.keep_only(settings.kept)
         #: The runs that tasks of this one have started.
         self.parts: Parts = Parts(self, is_part=context is None)
 
@@ -289,6 +289,14 @@ class Engine(Facts):
         self.listeners.append(listener)
         self.plain = False
 
+    def keep_only(self, kept: frozenset[int]) -> None:
+        """Drop all other results as soon as they have been read."""
+        from ._keeping import Keeping
+
+        self.journal.kept = kept
+        self.keeping = Keeping(self, kept)
+        self.listen(self.keeping.settled)
+
     def supervise(self) -> Supervisor:
         """Return the supervisor of the run, made when it is first needed."""
         if self.supervisor is None:
@@ -411,6 +419,7 @@ class Engine(Facts):
     def _end(self, now: float) -> None:
         self.is_over = True
         self.journal.ended = now
+        self.compiled.order.learn(self.journal)
         if self.listeners:
             self._announce(NOTHING)
         for lane in self.lanes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ._compile import Compiler
 from ._core.policy import seconds
 from ._declare import make_task
 from ._definition import Definition
@@ -10,9 +9,16 @@ from ._entry import ReachedRun, program
 from ._inputs import check_inputs
 from ._loops import running_library
 from ._names import calling_place
-from ._options import Settings, check_on_error, new_task, options_from
+from ._options import (
+    Settings,
+    check_on_error,
+    checked_limits,
+    new_task,
+    options_from,
+)
 from ._task import DEFAULT_OPTIONS, Task
 from .executors import check_executor
+from .executors.threads import checked_workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
     from ._declare_command import Arguments, CommandOptions
     from ._decorator import Decorator
     from ._definition import Target
-    from ._options import NamedOptions, RunOptions
+    from ._options import Keep, NamedOptions, RunOptions
     from ._run import Run
     from ._task import AsyncTask
     from .executors import AnyExecutor, Executor
@@ -49,9 +55,14 @@ class Graph(Definition):
         on_error: what a failing task does to the run: "raise" ends it and raises;
             "continue" skips what depends on the task and raises nothing; "rollback"
             ends it, undoes what has succeeded, and raises.
+        max_concurrency: the most tasks of a run that are going on at once, whatever
+            executes them; as many as the executors take if None.
+        limits: how much there is of each thing that tasks take while they run, by name;
+            they say so with `limit=`. In each run: two runs at once have twice that.
 
     Raises:
-        ValueError: if there is no such executor or policy.
+        TypeError: if a number is none.
+        ValueError: if there is no such executor or policy, or a number is not positive.
 
     Example:
         >>> from syncra import Graph
@@ -71,10 +82,15 @@ class Graph(Definition):
         name: str | None = None,
         *,
         executor: AnyExecutor = "auto",
+        max_concurrency: int | None = None,
         on_error: str = "raise",
+        limits: Mapping[str, int] | None = None,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, checked_limits(limits, f"graph {name!r}: limits"))
         whose = f"graph {self.name!r}"
+        if max_concurrency is not None:
+            checked_workers(max_concurrency, f"{whose}: max_concurrency")
+        self.max_concurrency = max_concurrency
         self.executor: str | Executor = check_executor(executor, whose)
         check_on_error(on_error, whose)
         self.on_error = on_error
@@ -305,15 +321,21 @@ class Graph(Definition):
             inputs: the inputs of the graph, by parameter name.
             targets: run only these tasks and what they need.
             executor: overrides that of the graph.
+            max_concurrency: overrides that of the graph.
             on_error: overrides that of the graph.
             timeout: the most seconds the run may take.
             grace: seconds that a task has to end when it is told to. By default 5, but
                 a thread, which cannot be told, is waited for after a failure, and not
                 at all when the timeout of the run is over.
+            keep: whose results the run keeps: "all", "targets" (of the tasks that no
+                other task waits for, or of `targets=` if given), or those of the tasks
+                named. All others are let go as soon as every task that takes them is
+                over, so that a long chain needs no more memory than a short one.
 
         Raises:
             GraphError: if the graph has a mistake.
             InputError: if inputs are missing or unknown.
+            TaskNotFoundError: if a task named by targets= or keep= is not there.
             RunTimeout: if the run takes longer than `timeout`, unless `on_error` is
                 "continue".
             BaseException: the original exception of the first task that fails, unless
@@ -358,9 +380,11 @@ class Graph(Definition):
         in_loop: bool = False,
         targets: Iterable[Target] | None = None,
         executor: AnyExecutor | None = None,
+        max_concurrency: int | None = None,
         on_error: str | None = None,
         timeout: float | None = None,
         grace: float | None = None,
+        keep: Keep = "all",
     ) -> Any:
         """Return what will run the graph, everything that can be wrong checked."""
         from ._engine import Engine
@@ -380,13 +404,32 @@ class Graph(Definition):
             timeout = seconds(timeout, f"run of graph {self.name!r}: timeout")
         if grace is not None:
             grace = seconds(grace, f"run of graph {self.name!r}: grace", least=0.0)
+        if max_concurrency is None:
+            max_concurrency = self.max_concurrency
+        else:
+            whose = f"run of graph {self.name!r}: max_concurrency"
+            checked_workers(max_concurrency, whose)
         compiled = self.compiled(targets)
         given = inputs if inputs is not None else {}
         if given or compiled.inputs:
             if given.keys() != compiled.inputs.keys():
                 check_inputs(compiled, given, self._accepted(targets is not None))
-        settings = Settings(executor, on_error, timeout, grace)
+        kept = None if keep == "all" else self._kept(compiled, keep, targets)
+        settings = Settings(executor, on_error, timeout, grace, max_concurrency, kept)
         return Engine(compiled, given, settings, in_loop)
+
+    def _kept(
+        self, compiled: Any, keep: Keep, targets: Iterable[Target] | None
+    ) -> frozenset[int]:
+        """Return the ids of the tasks whose results a run keeps."""
+        from ._keeping import kept_by
+
+        if keep == "targets":
+            if targets is None:
+                return frozenset(compiled.plan.leaves)
+
+            keep = targets
+        return kept_by(compiled, self._names_of(keep))
 
     def _accepted(self, partly: bool) -> Mapping[str, Any]:
         """Return inputs that a run need not use: of other tasks, of overridden ones."""
@@ -394,7 +437,7 @@ class Graph(Definition):
         if partly:
             known.update(self.compiled().inputs)
         if self._overrides:
-            known.update(Compiler(self.name, self._tasks, {}).compile().inputs)
+            known.update(self._compiler(self._tasks, overrides={}).compile().inputs)
         return known
 
 

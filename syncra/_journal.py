@@ -49,6 +49,7 @@ class Journal:
         first_error: id of the task that failed first, or None.
         executors: name of the executor of each lane.
         lanes: lane of each task.
+        kept: ids of the tasks whose results stay; None if all do.
         clock_at_start: reading of the monotonic clock when the run started.
         time_at_start: seconds since the epoch at that moment.
         ended: clock reading at the end of the run, or None.
@@ -66,6 +67,7 @@ class Journal:
         "executors",
         "finished",
         "first_error",
+        "kept",
         "lanes",
         "reasons",
         "started",
@@ -103,6 +105,7 @@ class Journal:
         self.tracebacks: dict[int, TracebackType | None] = {}
         self.first_error: int | None = None
         self.lanes = lanes
+        self.kept: frozenset[int] | None = None
         self.executors = executors
         self.clock_at_start = 0.0
         self.time_at_start = 0.0

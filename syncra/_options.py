@@ -8,19 +8,23 @@ from ._declare import make_task, name_of
 from ._names import hint, listed, nearest
 from ._task import DEFAULT_OPTIONS, Options
 from .executors import check_executor
+from .executors.threads import checked_workers
 
 ON_ERROR = ("raise", "continue", "rollback")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any, TypedDict
+    from typing import Any, TypeAlias, TypedDict
 
     from typing_extensions import Unpack
 
     from ._definition import Target
     from ._task import Dependencies, Task
     from .executors import AnyExecutor, Executor
+
+    #: Whose results a run keeps: "all", "targets", or those of some tasks.
+    Keep: TypeAlias = str | Iterable[Target]
 
     class TaskOptions(TypedDict, total=False):
         """Hold what `task()` takes beside graph, name and wiring."""
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
         retry: int | Retry | None
         timeout: float | None
         trigger: str
+        limit: str | Mapping[str, int] | None
+        priority: int
         tags: Iterable[str]
         fallback: str | None
 
@@ -46,9 +52,11 @@ if TYPE_CHECKING:
 
         targets: Iterable[Target] | None
         executor: AnyExecutor | None
+        max_concurrency: int | None
         on_error: str | None
         timeout: float | None
         grace: float | None
+        keep: Keep
 
 
 def new_task(
@@ -72,6 +80,8 @@ def options_from(
     retry: int | Retry | None = None,
     timeout: float | None = None,
     trigger: str = "all_succeeded",
+    limit: str | Mapping[str, int] | None = None,
+    priority: int = 0,
     tags: Iterable[str] = (),
     fallback: str | None = None,
     **unknown: object,
@@ -86,6 +96,8 @@ def options_from(
         retry: how often it is tried in all, or a policy.
         timeout: the most seconds an attempt may take.
         trigger: when it runs, by what became of the tasks it waits for.
+        limit: what it takes of the limits of its graph while it runs.
+        priority: of several ready tasks the one with the highest is next.
         tags: labels of the task.
         fallback: "threads" for a function that cannot leave this process.
 
@@ -114,8 +126,9 @@ def options_from(
     if (
         outputs == ()
         and tags == ()
-        and (kwargs, executor, retry, timeout, fallback) == (None,) * 5
+        and (kwargs, executor, retry, timeout, limit, fallback) == (None,) * 6
         and trigger == "all_succeeded"
+        and priority == 0
     ):
         return DEFAULT_OPTIONS
 
@@ -126,6 +139,8 @@ def options_from(
         retry=_retry(retry, whose),
         timeout=None if timeout is None else seconds(timeout, f"{whose}: timeout"),
         trigger=trigger,
+        limit=_limit(limit, whose),
+        priority=_priority(priority, whose),
         tags=frozenset(_names(tags, whose, "tags")),
         fallback=fallback,
     )
@@ -149,6 +164,46 @@ def _retry(retry: int | Retry | None, whose: str) -> Retry | None:
     return Retry(retry)
 
 
+def _limit(
+    limit: str | Mapping[str, int] | None, whose: str
+) -> Mapping[str, int] | None:
+    if limit is None:
+        return None
+
+    if isinstance(limit, str):
+        limit = {limit: 1}
+    if not hasattr(limit, "items"):
+        raise TypeError(
+            f"{whose}: limit is the name of a limit of the graph, or a mapping of "
+            f"names to how much of them the task takes, got {limit!r}"
+        )
+
+    return checked_limits(limit, f"{whose}: limit") or None
+
+
+def checked_limits(limits: Mapping[str, int] | None, whose: str) -> dict[str, int]:
+    """Return amounts by name, or raise for what cannot be such.
+
+    Raises:
+        TypeError: if a name is no str or an amount no int.
+        ValueError: if an amount is not positive.
+    """
+    found = dict(limits) if limits is not None else {}
+    for name, amount in found.items():
+        if not isinstance(name, str):
+            raise TypeError(f"{whose} has names for keys, got {name!r}")
+
+        checked_workers(amount, f"{whose} {name!r}")
+    return found
+
+
+def _priority(priority: object, whose: str) -> int:
+    if isinstance(priority, bool) or not isinstance(priority, int):
+        raise TypeError(f"{whose}: priority is an int, got {priority!r}")
+
+    return priority
+
+
 class Settings:
     """Hold how one run is run.
 
@@ -157,9 +212,11 @@ class Settings:
         on_error: "raise", "continue" or "rollback".
         timeout: the most seconds the run may take, or None.
         grace: seconds that what is to end has for it, or None for the default.
+        max_concurrency: the most tasks that may be running at once, or None.
+        kept: ids of the tasks whose results are kept; None if all are.
     """
 
-    __slots__ = ("executor", "grace", "on_error", "timeout")
+    __slots__ = ("executor", "grace", "kept", "max_concurrency", "on_error", "timeout")
 
     def __init__(
         self,
@@ -167,7 +224,11 @@ class Settings:
         on_error: str,
         timeout: float | None = None,
         grace: float | None = None,
+        max_concurrency: int | None = None,
+        kept: frozenset[int] | None = None,
     ) -> None:
+        self.kept = kept
+        self.max_concurrency = max_concurrency
         self.executor = executor
         self.on_error = on_error
         self.timeout = timeout

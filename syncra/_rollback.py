@@ -45,7 +45,7 @@ def rollback_of(engine: Engine) -> Engine | None:
     for task in done:
         made = _undoing(engine, task, after=list(tasks.values())[-1:])
         tasks[made.name] = made
-    compiled = Compiler(engine.compiled.graph, tasks, {}).compile()
+    compiled = Compiler(engine.compiled.graph, tasks, {}, {}).compile()
     undoing = Engine(
         compiled, {}, _settings(engine), engine.in_loop, context=engine.context
     )

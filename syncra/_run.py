@@ -10,11 +10,12 @@ from ._calls import part_of
 from ._completed import Completed, wait_on_loop
 from ._core import states as core
 from ._core.policy import seconds
-from ._names import hint, nearest
+from ._lookup import id_of
 from ._raising import error_of, raise_again
 from ._session import Session
-from ._task import Part, Task
+from ._task import Part
 from .errors import (
+    ResultNotKept,
     RunNotFinished,
     RunTimeout,
     TaskCancelled,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ._engine import Engine
     from ._records import Progress, Records, TaskRecord
     from ._report import Report
+    from ._task import Task
 
     R = TypeVar("R")
 
@@ -39,9 +41,9 @@ class Run(Mapping[str, object]):
     """Hold one execution of a graph: its results, its records, and a handle on it.
 
     As a mapping it gives the results: `run[task]` or `run["name"]`. Iteration, `len`
-    and `dict(run)` cover the tasks that succeeded, in topological order. `await run`
-    waits for the end of the run, and starts it first if a call of a graph inside an
-    event loop has made it.
+    and `dict(run)` cover the tasks that succeeded and whose results were to be kept, in
+    topological order. `await run` waits for the end of the run, and starts it first if
+    a call of a graph inside an event loop has made it.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -241,13 +243,18 @@ class Run(Mapping[str, object]):
             Raises:
                 TaskNotFoundError: if it is not a task of the run.
                 RunNotFinished: if it has not come to an end yet.
+                ResultNotKept: if the run was told by `keep=` not to keep it.
                 TaskSkipped: if it was skipped.
                 TaskCancelled: if it was cancelled.
                 BaseException: what the task itself raised, if it failed.
             """
-            task = self._id_of(key)
+            task = id_of(self._journal.compiled, key)
             if self._journal.states[task] != core.SUCCEEDED:
                 self._no_result(task)
+
+            kept = self._journal.kept
+            if kept is not None and task not in kept:
+                self._not_kept(task)
 
             value = self._journal.values[task]
             if isinstance(key, Part):
@@ -257,23 +264,29 @@ class Run(Mapping[str, object]):
             return value
 
     def __iter__(self) -> Iterator[str]:
-        compiled, states = self._journal.compiled, self._journal.states
-        return (
-            compiled.names[task]
-            for task in compiled.plan.order
-            if states[task] == core.SUCCEEDED
-        )
+        names, order = self._journal.compiled.names, self._journal.compiled.plan.order
+        return (names[task] for task in order if self._has(task))
 
     def __len__(self) -> int:
-        return self._journal.states.count(core.SUCCEEDED)
+        kept = self._journal.kept
+        if kept is None:
+            return self._journal.states.count(core.SUCCEEDED)
+
+        return sum(map(self._has, kept))
 
     def __contains__(self, key: object) -> bool:
         try:
-            task = self._id_of(key)
+            task = id_of(self._journal.compiled, key)
         except TaskNotFoundError:
             return False
 
-        return self._journal.states[task] == core.SUCCEEDED
+        return self._has(task)
+
+    def _has(self, task: int) -> bool:
+        """Return whether there is a result of a task."""
+        journal = self._journal
+        is_kept = journal.kept is None or task in journal.kept
+        return is_kept and journal.states[task] == core.SUCCEEDED
 
     # Two runs are never the same, whatever came out of them.
     __eq__ = object.__eq__
@@ -320,40 +333,6 @@ class Run(Mapping[str, object]):
                 source=self,
             )
 
-    def _id_of(self, key: object) -> int:
-        compiled = self._journal.compiled
-        if isinstance(key, Part):
-            key = key.task
-        if isinstance(key, Task):
-            task = compiled.ids.get(key.name)
-            if task is not None and compiled.tasks[task].graph is key.graph:
-                return task
-
-            name: str = key.name
-        elif isinstance(key, str):
-            task = compiled.ids.get(key)
-            if task is not None:
-                return task
-
-            name = key
-        else:
-            found = [
-                task
-                for task, definition in enumerate(compiled.tasks)
-                if definition.function is key
-            ]
-            if len(found) == 1:
-                return found[0]
-
-            name = getattr(key, "__name__", None) or repr(key)
-        suggestion = nearest(name, compiled.ids)
-        raise TaskNotFoundError(
-            f"the run of graph {self.graph!r} has no task {name!r}."
-            + (hint(suggestion) if suggestion != name else ""),
-            key,
-            suggestion,
-        )
-
     def _no_result(self, task: int) -> NoReturn:
         """Raise what stands in for the result of a task that has none."""
         journal = self._journal
@@ -379,6 +358,14 @@ class Run(Mapping[str, object]):
         raise RunNotFinished(
             f"task {name!r} of graph {self.graph!r} is not over yet; "
             f"wait for it with run.wait() or `await run`."
+        )
+
+    def _not_kept(self, task: int) -> NoReturn:
+        name = self._journal.compiled.names[task]
+        raise ResultNotKept(
+            f"the result of task {name!r} of graph {self.graph!r} was not kept: name "
+            f"the task in keep=, where the graph is run.",
+            name,
         )
 
     def _refuse(self) -> NoReturn:

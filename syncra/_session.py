@@ -125,6 +125,8 @@ class Session:
     def _finish(self) -> None:
         if self.rollback is not None:
             self._note_failed_rollbacks(self.rollback)
+        if self.engine.keeping is not None:
+            self.engine.keeping.finish()
         with self._lock:
             self.is_finished = True
             for callback in self._when_finished:

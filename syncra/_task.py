@@ -57,7 +57,9 @@ class Options:
         "executor",
         "fallback",
         "kwargs",
+        "limit",
         "outputs",
+        "priority",
         "retry",
         "tags",
         "timeout",
@@ -74,9 +76,13 @@ class Options:
         timeout: float | None = None,
         trigger: str = "all_succeeded",
         tags: frozenset[str] = frozenset(),
+        limit: Mapping[str, int] | None = None,
+        priority: int = 0,
         fallback: str | None = None,
     ) -> None:
         self.fallback = fallback
+        self.limit = limit
+        self.priority = priority
         self.outputs = outputs
         self.kwargs = kwargs
         self.executor = executor

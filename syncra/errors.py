@@ -25,6 +25,7 @@ __all__ = [
     "InputError",
     "MissingExtraError",
     "RemoteTaskError",
+    "ResultNotKept",
     "RunNotFinished",
     "RunTimeout",
     "SerializationError",
@@ -330,6 +331,18 @@ class RunTimeout(SyncraError, TimeoutError):
 
 class RunNotFinished(SyncraError, RuntimeError):
     """Say that a run was asked for what it only has at its end."""
+
+
+class ResultNotKept(SyncraError, LookupError):
+    """Say that a result was asked for that the run was told not to keep.
+
+    Attributes:
+        task: name of the task.
+    """
+
+    def __init__(self, message: str, task: str) -> None:
+        super().__init__(message)
+        self.task = task
 
 
 class Skip(SyncraError, RuntimeError):

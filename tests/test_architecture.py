@@ -38,14 +38,16 @@ FLOORS = (
     {"_processes.idle"},
     # The core, pure.
     {"_core", "_core.deadlines", "_core.plan", "_core.policy", "_core.states"},
+    {"_core.ranking"},
     {"_core.machine"},
+    {"_core.limited"},
     # One task: what it takes, and how that is fetched.
     {"_signature"},
     {"_binding", "_task"},
     {"_calls", "_declare", "_inputs"},
     {"_compile"},
     # What is known of a run.
-    {"_context", "_journal", "_records"},
+    {"_context", "_journal", "_lookup", "_records"},
     {"_report"},
     # Where tasks run; knows lanes and calls, nothing of graphs.
     {"executors._pool"},
@@ -65,7 +67,8 @@ FLOORS = (
     # What a graph is.
     {"_definition", "_options"},
     # One run: who runs it, who ends it, who waits for it.
-    {"_facts", "_outcome", "_parts", "_route"},
+    {"_facts", "_keeping", "_outcome", "_parts", "_route"},
+    {"_scheduling"},
     {"_supervisor"},
     {"_engine"},
     {"_rollback", "_signals"},

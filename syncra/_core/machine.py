@@ -31,6 +31,7 @@ from __future__ import annotations
 from collections import deque
 from heapq import heappop, heappush
 
+from .ranking import Ranked
 from .states import (
     CANCELLED,
     FAILED,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .plan import Plan
+    from .ranking import Ranks
 
 #: What `take` answers when the lane has no ready task.
 NOTHING = -1
@@ -77,7 +79,12 @@ class Machine:
         stop_on_failure: whether the first failure ends the run ("raise") or only
             its dependants ("continue").
         triggers: for each task, when it runs; None if all are ALL_SUCCEEDED.
+        ranks: for each lane, which of its ready tasks comes first; None for the one
+            that has been ready for longest. None if it is so in all lanes.
     """
+
+    #: Whether a ready task may have to wait for what other tasks have taken.
+    has_limits = False
 
     __slots__ = (
         "_hurt",
@@ -90,6 +97,7 @@ class Machine:
         "halted",
         "plan",
         "queues",
+        "ranks",
         "states",
         "stop_on_failure",
         "stopped",
@@ -104,12 +112,17 @@ class Machine:
         *,
         stop_on_failure: bool = True,
         triggers: Sequence[int] | None = None,
+        ranks: Sequence[Ranks | None] | None = None,
     ) -> None:
         self.plan = plan
         #: State of each task, by id.
         self.states = bytearray(plan.size)
-        #: Ready tasks of each lane, oldest first. For reading only.
-        self.queues: tuple[deque[int], ...] = tuple(deque() for _ in range(lane_count))
+        #: Ready tasks of each lane, the next one first. For reading only.
+        self.queues: tuple[deque[int] | Ranked, ...]
+        if ranks is None:
+            self.queues = tuple([deque() for _ in range(lane_count)])
+        else:
+            self.queues = tuple([queue_for(lane_ranks) for lane_ranks in ranks])
         #: How many tasks are not in a terminal state.
         self.unsettled = plan.size
         #: Whether nothing new starts any more but clean-up and alarm.
@@ -120,6 +133,7 @@ class Machine:
         #: anybody, in the order that happened. Some have run, and were to run again.
         self.dropped: list[int] = []
         self.stop_on_failure = stop_on_failure
+        self.ranks = ranks
         self._successors = plan.successors
         self._waiting = plan.counts.copy()
         self._lanes = lanes
@@ -234,7 +248,7 @@ class Machine:
         while (when := self.next_wake()) is not None and when <= now:
             _, task = heappop(self._sleeping)
             self.states[task] = READY
-            self.queues[self._lanes[task]].append(task)
+            self._offer(task)
 
     def stop(self) -> None:
         """Cancel everything that has not started but clean-up and alarm."""
@@ -258,6 +272,10 @@ class Machine:
         """Return whether a task runs even after a failure has stopped the run."""
         triggers = self._triggers
         return triggers is not None and triggers[task] in (ALL_DONE, ANY_FAILED)
+
+    def _offer(self, task: int) -> None:
+        """Give a ready task to its lane."""
+        self.queues[self._lanes[task]].append(task)
 
     def _settle(self, task: int, table: bytes, event: str) -> None:
         state = table[self.states[task]]
@@ -329,7 +347,7 @@ class Machine:
 
                 if self._admit(follower):
                     states[follower] = READY
-                    self.queues[self._lanes[follower]].append(follower)
+                    self._offer(follower)
                 else:
                     stack.append(follower)
 
@@ -353,3 +371,8 @@ class Machine:
             self._hurt[task] = any(self._hurt[other] for other in before)
             self._drop(task, SKIPPED)
         return runs
+
+
+def queue_for(ranks: Ranks | None) -> deque[int] | Ranked:
+    """Return an empty queue of tasks that goes by ranks, if there are any."""
+    return deque() if ranks is None else Ranked(ranks)

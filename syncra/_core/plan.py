@@ -88,6 +88,11 @@ class Plan:
         start = loop.index(min(loop))  # the same path whatever the walk began with
         return [*loop[start:], *loop[:start], loop[start]]
 
+    @property
+    def leaves(self) -> list[int]:
+        """Return the ids that nobody waits for."""
+        return [task for task, found in enumerate(self.successors) if not found]
+
     def upstream(self, targets: Iterable[int]) -> list[int]:
         """Return `targets` and everything they wait for, in ascending order."""
         found = set(targets)

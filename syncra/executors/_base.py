@@ -12,8 +12,7 @@ from types import CoroutineType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections import deque
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Sequence, Sized
     from contextvars import Context
     from threading import Lock
     from typing import Any, Protocol, TypeAlias
@@ -42,8 +41,10 @@ if TYPE_CHECKING:
         workers: list[Worker | None]
         lock: Lock
         is_over: bool
-        queues: tuple[deque[int], ...]  # ready tasks by lane
+        has_limits: bool  # so that what is taken ahead is missed elsewhere
 
+        @property
+        def queues(self) -> Sequence[Sized]: ...  # ready tasks by lane
         def enter(self, lane: Lane, worker: Worker) -> int: ...
         def advance(self, lane: Lane, worker: Worker, task: int, value: Any) -> int: ...
         def fail(
@@ -71,6 +72,9 @@ class Executor:
         name: what records call it.
         is_here: whether tasks are known to run in the process of the run.
         is_kept: whether a graph may keep it beyond the run that it was given to.
+        is_bounded: whether its workers may be fewer than the tasks that are ready, so
+            that it matters which of them is next.
+        in_order: whether tasks run in the same order in every run.
     """
 
     __slots__ = ()
@@ -78,6 +82,8 @@ class Executor:
     name: str
     is_here = True
     is_kept = True
+    is_bounded = False
+    in_order = False
 
     def adapt(
         self, function: Callable[..., Any], is_async: bool, in_loop: bool

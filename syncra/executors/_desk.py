@@ -107,7 +107,7 @@ class Desk(Lane):
     def _take_more(self) -> None:
         """Take more tasks, as long as plenty are ready and they are small."""
         run, child = self._run, self._child
-        if self._is_stalled:
+        if self._is_stalled or run.has_limits:
             return
 
         ready = run.queues[self.index]

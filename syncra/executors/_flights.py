@@ -149,7 +149,7 @@ class ForeignLane(Lane):
 
     def attach(self, work: Work) -> None:
         self._work = work
-        if not work.compiled.limits:
+        if not (work.compiled.limits or work.has_limits):
             # A spare task waits in the pool, where its time would be running.
             self._width += self._spare
 

@@ -72,6 +72,7 @@ class Foreign(Executor):
 
     is_here = False
     is_kept = False
+    is_bounded = True
 
     def __init__(
         self,

@@ -73,6 +73,7 @@ class Processes(Executor):
 
     name = "processes"
     is_here = False
+    is_bounded = True
 
     def __init__(
         self,

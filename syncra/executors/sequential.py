@@ -25,6 +25,7 @@ class Sequential(Executor):
     __slots__ = ()
 
     name = "sequential"
+    in_order = True
 
     def __repr__(self) -> str:
         return "Sequential()"

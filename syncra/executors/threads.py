@@ -35,6 +35,7 @@ class Threads(Executor):
     __slots__ = ("max_workers",)
 
     name = "threads"
+    is_bounded = True
 
     def __init__(self, max_workers: int | None = None) -> None:
         if max_workers is None:

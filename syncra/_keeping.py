@@ -1,0 +1,109 @@
+"""Letting go of results that nobody is going to read any more."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+
+from ._calls import Gather
+from ._core.states import SUCCEEDED
+from .errors import TaskNotFoundError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ._compile import Compiled
+    from ._engine import Engine
+
+
+class Keeping:
+    """Keep some results of a run to its end, and others until they have been read.
+
+    A result that is not to be kept is dropped when the last task that takes it is over:
+    until then it may be tried again.
+
+    Parameters:
+        engine: the run.
+        kept: ids of the tasks whose results stay.
+    """
+
+    __slots__ = ("_engine_values", "_held", "_kept", "_reads", "_states", "_unread")
+
+    def __init__(self, engine: Engine, kept: frozenset[int]) -> None:
+        compiled = engine.compiled
+        self._kept = kept
+        self._engine_values = engine.values
+        self._states = engine.machine.states
+        self._reads, self._unread = reads_of(compiled)
+        #: What is to be undone when the run fails is needed until then.
+        self._held: set[int] = set()
+        if engine.settings.on_error == "rollback":
+            tasks = enumerate(compiled.tasks)
+            self._held = {task for task, known in tasks if known.undo is not None}
+
+    def settled(self, tasks: Sequence[int]) -> None:
+        """Drop what is not needed any more now that tasks have been settled."""
+        unread = self._unread
+        for task in tasks:
+            for upstream in self._reads[task]:
+                unread[upstream] -= 1
+                if not unread[upstream]:
+                    self._drop(upstream)
+            if not unread[task]:
+                self._drop(task)
+
+    def finish(self) -> None:
+        """Drop what was needed to undo it. At the end of everything."""
+        held, self._held = self._held, set()
+        for task in held:
+            self._drop(task)
+
+    def _drop(self, task: int) -> None:
+        if task not in self._kept and task not in self._held:
+            if self._states[task] == SUCCEEDED:
+                self._engine_values[task] = None
+
+
+def reads_of(compiled: Compiled) -> tuple[list[Sequence[int]], list[int]]:
+    """Return whose results each task takes, and how many tasks take that of each."""
+    size = compiled.plan.size
+    unread = [0] * size
+    reads: list[Sequence[int]] = []
+    for task, arguments in enumerate(compiled.arguments):
+        slots: Sequence[int]
+        if arguments is None:
+            slots = ()
+        elif isinstance(arguments, int):
+            slots = (arguments,)
+        elif isinstance(arguments, itemgetter):
+            slots = arguments.__reduce__()[1]  # type: ignore[assignment]
+        else:
+            assert isinstance(arguments, Gather)
+            slots = arguments.slots
+            if arguments.takes_context:
+                slots = [*slots, *compiled.plan.predecessors[task]]
+        found = [slot for slot in slots if slot < size]
+        if len(found) > 1:
+            found = list(dict.fromkeys(found))
+        reads.append(found)
+        for upstream in found:
+            unread[upstream] += 1
+    return reads, unread
+
+
+def kept_by(compiled: Compiled, keep: Iterable[str]) -> frozenset[int]:
+    """Return the ids of tasks whose results a run is to keep.
+
+    Raises:
+        TaskNotFoundError: if one of them is not a task of the run.
+    """
+    for name in keep:
+        if name not in compiled.ids:
+            raise TaskNotFoundError(
+                f"the run of graph {compiled.graph!r} is to keep the result of task "
+                f"{name!r}, which is not among its targets and what they need.",
+                name,
+                None,
+            )
+
+    return frozenset(compiled.ids[name] for name in keep)
