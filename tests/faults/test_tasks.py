@@ -538,6 +538,9 @@ def test_fault_8_a_skip_with_a_broken_text(run, kind) -> None:
 @sync_and_async
 def test_fault_9_one_exception_raised_by_many_tasks(run, kind, request) -> None:
     """Neither its notes nor its traceback grow with each of them, nor with each run."""
+    is_alone = request.node.callspec.params["run"] in ("sequential", "one-thread")
+    if not (is_alone or gil_enabled()) and sys.version_info < (3, 14):
+        pytest.skip("this Python crashes where threads raise one exception at once")
     error = ValueError("shared")
     graph = Graph("many", on_error="continue")
     for number in range(20):
@@ -554,7 +557,7 @@ def test_fault_9_one_exception_raised_by_many_tasks(run, kind, request) -> None:
         lengths.append(len(traceback.extract_tb(error.__traceback__)))
         text = found.records["19"].traceback
         # Where several raise it in the same moment it is of them all.
-        if request.node.callspec.params["run"] in ("sequential", "one-thread"):
+        if is_alone:
             assert text.count("in bad") <= 2, "shows what other tasks did with it"
             assert lengths[-1] <= 5
     assert lengths[-1] <= 60
