@@ -164,7 +164,7 @@ _ByReference = by_reference(pickle.Pickler)
 def _by_value() -> Any:
     """Return a pickler for functions that are not found, or None without the extra."""
     try:
-        import cloudpickle  # type: ignore[import-untyped]
+        import cloudpickle
     except ImportError:
         return None
 
