@@ -13,9 +13,10 @@ from time import perf_counter
 from typing import Any
 
 from . import table
-from .machine import describe, load
+from .machine import describe, load, version_of
 from .measurements import MEASUREMENTS
 from .model import Measurement, Row, Settings
+from .peers import OTHERS
 
 RESULTS = Path(__file__).parent / "results"
 FEWEST_TASKS = 100
@@ -97,6 +98,7 @@ def measure(
         "seconds": seconds,
         "machine": machine,
         "load": {"before": load_before, "after": load()},
+        "libraries": {one.package: version_of(one.package) for one in OTHERS},
         "settings": asdict(settings),
         "rows": [as_json(row) for row in rows],
     }
