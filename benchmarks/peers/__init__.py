@@ -8,11 +8,17 @@ from __future__ import annotations
 from ._base import Peer as Peer
 from .with_concurra import ConcurraProcesses, ConcurraThreads
 from .with_dask import Dask, DaskProcesses, DaskThreads
-from .with_hamilton import Hamilton, HamiltonAsyncio, HamiltonThreads
+from .with_hamilton import Hamilton, HamiltonAsyncio, HamiltonMixed, HamiltonThreads
 from .with_joblib import Joblib, JoblibProcesses, JoblibThreads
 from .with_pipefunc import Pipefunc, PipefuncProcesses, PipefuncThreads
 from .with_processes import ProcessesSequential, ProcessesThreads
-from .with_taskade import Taskade, TaskadeAsyncio, TaskadeProcesses, TaskadeThreads
+from .with_taskade import (
+    Taskade,
+    TaskadeAsyncio,
+    TaskadeMixed,
+    TaskadeProcesses,
+    TaskadeThreads,
+)
 from .with_tawazi import Tawazi, TawaziThreads
 
 #: Other libraries: printed beside Syncra in the measurements that they name.
@@ -21,6 +27,7 @@ OTHERS: tuple[type[Peer], ...] = (
     TaskadeThreads,
     TaskadeProcesses,
     TaskadeAsyncio,
+    TaskadeMixed,
     ConcurraThreads,
     ConcurraProcesses,
     ProcessesSequential,
@@ -36,6 +43,7 @@ OTHERS: tuple[type[Peer], ...] = (
     Hamilton,
     HamiltonThreads,
     HamiltonAsyncio,
+    HamiltonMixed,
     Joblib,
     JoblibThreads,
     JoblibProcesses,

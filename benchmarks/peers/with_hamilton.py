@@ -50,11 +50,11 @@ class HamiltonThreads(Peer):
 
 
 class HamiltonAsyncio(Peer):
-    """Await the graph in asyncio; functions are called on the loop, not in threads."""
+    """Await the graph in asyncio."""
 
     name = "hamilton"
     package = "apache-hamilton"
-    measurements = ("P3", "P11")
+    measurements = ("P3",)
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
@@ -73,6 +73,13 @@ class HamiltonAsyncio(Peer):
 
     def close(self) -> None:
         self._runner.close()
+
+
+class HamiltonMixed(HamiltonAsyncio):
+    """Await the graph in asyncio; functions are called on the loop, not in threads."""
+
+    name = "hamilton, on loop"
+    measurements = ("P11",)
 
 
 def module_of(shape: Shape, count: int) -> tuple[ModuleType, list[str]]:

@@ -83,18 +83,14 @@ class TaskadeProcesses(_InPool):
 
 
 class TaskadeAsyncio(Taskade):
-    """Await the graph in asyncio; functions are called on the loop, not in threads."""
+    """Await the graph in asyncio."""
 
-    measurements = ("P3", "P11")
+    measurements = ("P3",)
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
 
     def prepare(self, shape: Shape, count: int) -> Callable[[], object]:
-        if shape.kind == "mixed" and shape.name != "chain":
-            # Its wrapper of functions looks at a variable of a loop that has gone on.
-            raise Cannot("calls the last of those ready in place of each")
-
         graph_of, last = self._prepared(shape, count)
         start = self._runner.run
 
@@ -105,3 +101,18 @@ class TaskadeAsyncio(Taskade):
 
     def close(self) -> None:
         self._runner.close()
+
+
+class TaskadeMixed(TaskadeAsyncio):
+    """Await the graph in asyncio; functions are called on the loop, not in threads."""
+
+    name = "taskade, on loop"
+    measurements = ("P11",)
+
+    def prepare(self, shape: Shape, count: int) -> Callable[[], object]:
+        run = super().prepare(shape, count)
+        if shape.name != "chain":
+            # Its wrapper of functions looks at a variable of a loop that has gone on.
+            raise Cannot("calls the last of those ready in place of each")
+
+        return run
