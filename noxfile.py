@@ -83,6 +83,6 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure speed against the baselines; print a table and write JSON."""
-    session.install(".", "trio")
+    """Measure speed beside others; print a table, write JSON and draw a chart."""
+    session.install(".", *dependencies("bench"))
     session.run("python", "-m", "benchmarks", *session.posargs)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from . import table
-from .machine import describe, load
+from . import chart, table
+from .machine import describe, load, version_of
 from .measurements import MEASUREMENTS
 from .model import Measurement, Row, Settings
+from .peers import OTHERS
 
 RESULTS = Path(__file__).parent / "results"
 FEWEST_TASKS = 100
@@ -29,6 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = [one for one in MEASUREMENTS if not given.only or one.id in given.only]
     if given.list:
         print(table.listing(chosen))
+        return
+
+    if given.chart:
+        results, picture = given.chart
+        draw(json.loads(results.read_text(encoding="utf-8")), picture)
         return
 
     settings = Settings(
@@ -62,6 +68,13 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--quick", action="store_true", help="fewer rounds; 100k tasks instead of 1M"
     )
     parser.add_argument("--json", type=Path, metavar="PATH", help="where JSON goes")
+    parser.add_argument(
+        "--chart",
+        nargs=2,
+        type=Path,
+        metavar=("RESULTS.json", "OUT.svg"),
+        help="measure nothing; draw the chart of earlier results",
+    )
     parser.add_argument("--list", action="store_true", help="list the measurements")
     given = parser.parse_args(arguments)
     if given.tasks < FEWEST_TASKS:
@@ -97,11 +110,24 @@ def measure(
         "seconds": seconds,
         "machine": machine,
         "load": {"before": load_before, "after": load()},
+        "libraries": {one.package: version_of(one.package) for one in OTHERS},
         "settings": asdict(settings),
         "rows": [as_json(row) for row in rows],
     }
     where.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(f"\n{seconds:.0f} s; everything is in {where}")
+    draw(found, where.with_suffix(".svg"))
+
+
+def draw(results: Mapping[str, Any], path: Path) -> None:
+    """Write the chart of results, if there is anything to draw."""
+    picture = chart.drawn(results)
+    if picture is None:
+        print("There is nothing in it that is drawn as a chart.")
+        return
+
+    path.write_text(picture, encoding="utf-8")
+    print(f"The chart is {path}")
 
 
 def as_json(row: Row) -> dict[str, Any]:

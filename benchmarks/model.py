@@ -100,6 +100,7 @@ class Row:
         goal: what the value is held against, if it is.
         judged_by_median: whether the verdict looks at `by_median`.
         cannot: why nothing could be measured, if so.
+        remark: what is to be known beside; only where there is no goal.
         samples: every single timing in seconds, by name of the competitor.
         notes: more that was found out on the way.
     """
@@ -114,6 +115,7 @@ class Row:
     goal: Goal | None = None
     judged_by_median: bool = False
     cannot: str = ""
+    remark: str = ""
     samples: Mapping[str, Sequence[float]] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
 

@@ -42,6 +42,10 @@ class Work:
                 followers[upstream].append(task)
         return followers
 
+    def ends(self) -> list[int]:
+        """Return the tasks that none waits for; the last task is the last of them."""
+        return [task for task, after in enumerate(self.followers()) if not after]
+
     def counts(self) -> list[int]:
         """Return for each task how many it waits for."""
         return [len(before) for before in self.waits_for]

@@ -28,7 +28,9 @@ LEGEND = """\
 ratio: by best/by median. Under a bar with ≤ it is Syncra ÷ baseline, under one with ≥
 baseline ÷ Syncra. P5: one task among many ÷ one among 10,000; memory is bytes a task.
 verdict: by best (P7, P8: by median): "below bar", "met" (the bar), "aim" (reached).
-Rows without a bar are there to compare; nothing is promised about them."""
+Rows without a bar are there to compare; nothing is promised about them. Of a library
+the ratio is library ÷ Syncra. A row that ends in a number of tasks is of a smaller
+graph, for both, since the library is slow."""
 
 
 def heading() -> str:
@@ -43,16 +45,17 @@ def line(row: Row) -> str:
     if row.cannot:
         return _joined([*start, f"cannot: {row.cannot}"], ragged=True)[:WIDEST]
 
+    cells = [*start, _cost(row.baseline), _cost(row.syncra), _value(row)]
     goal = row.goal
+    if goal is None:
+        return f"{_joined([*cells, '-', '-'])}{GAP}{row.remark or '-':>9}"
+
     return _joined(
         [
-            *start,
-            _cost(row.baseline),
-            _cost(row.syncra),
-            _value(row),
-            f"{goal.sign} {_wanted(goal.bar, goal)}" if goal else "-",
-            _wanted(goal.aim, goal) if goal else "-",
-            row.verdict or "-",
+            *cells,
+            f"{goal.sign} {_wanted(goal.bar, goal)}",
+            _wanted(goal.aim, goal),
+            row.verdict,
         ]
     )
 

@@ -6,6 +6,8 @@ import gc
 from collections.abc import Callable, Mapping
 from time import perf_counter
 
+from .model import Cannot
+
 Timer = Callable[[], float]
 
 #: Seconds that one timing of a short run lasts at the least. If one competitor were
@@ -34,22 +36,36 @@ def timer(run: Callable[[], object], times: int = 1) -> Timer:
     return timed
 
 
-def times_for(run: Callable[[], object]) -> int:
-    """Return how often a run is to be repeated in one timing."""
-    return max(1, round(LEAST / max(timer(run)(), 1e-6)))
+def times_for(seconds: float) -> int:
+    """Return how often a run of so many seconds is to be repeated in one timing."""
+    return max(1, round(LEAST / max(seconds, 1e-6)))
 
 
-def in_turns(timers: Mapping[str, Timer], rounds: int) -> dict[str, list[float]]:
+def in_turns(
+    timers: Mapping[str, Timer],
+    rounds: int,
+    fewer: Mapping[str, int] | None = None,
+) -> dict[str, list[float]]:
     """Return the timings of each competitor: one of each in every round.
 
     Whatever else goes on in the machine then hits all of them. Every other round goes
-    backwards, so nobody always comes after the same one.
+    backwards, so nobody always comes after the same one. Who raises `Cannot` has no
+    timings.
+
+    Parameters:
+        timers: what times each competitor.
+        rounds: how many rounds there are.
+        fewer: the rounds of those who do not take part in all.
     """
     samples: dict[str, list[float]] = {name: [] for name in timers}
+    last = {**dict.fromkeys(timers, rounds), **(fewer or {})}
     for number in range(rounds):
-        names = list(timers)
+        names = [name for name in samples if number < last[name]]
         if number % 2:
             names.reverse()
         for name in names:
-            samples[name].append(timers[name]())
+            try:
+                samples[name].append(timers[name]())
+            except Cannot:
+                del samples[name]
     return samples

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import ClassVar
 
-from ..model import Cannot, Cost, Goal, Measurement, Row, Settings
+from ..contest import Contest, Peers
+from ..model import Goal, Measurement, Row, Settings
 from ..peers import Peer, others_of
 from ..peers.asyncio_tasks import AsyncioTaskGroup, AsyncioTasks, AsyncioToThread
 from ..peers.plain_loop import PlainLoop
@@ -22,9 +22,6 @@ from ..peers.with_syncra import (
     SyncraTrio,
 )
 from ..shapes import WIRING, Kind, Shape, shapes
-from ..timing import in_turns, timer, times_for
-
-Peers = tuple[type[Peer], ...]
 
 
 class Running(Measurement):
@@ -52,70 +49,28 @@ class Running(Measurement):
         if self.most_tasks is not None:
             tasks = min(settings.tasks, self.most_tasks)
             settings = replace(settings, tasks=tasks)
-        others = (self.baseline, *self.beside, *others_of(self.id))
+        by_hand = (self.baseline, *self.beside)
+        libraries = others_of(self.id)
         for shape in shapes(self.kind, self.goals):
-            yield from self._contest(shape, settings, self.syncra, others)
+            yield from self._contest(shape, settings, self.syncra, by_hand, libraries)
         for other, syncra in self.apart:
             for shape in shapes(self.kind, self.goals):
                 yield from self._contest(shape, settings, syncra, (other,))
 
     def _contest(
-        self, shape: Shape, settings: Settings, syncra: type[Peer], others: Peers
+        self,
+        shape: Shape,
+        settings: Settings,
+        syncra: type[Peer],
+        by_hand: Peers,
+        libraries: Peers = (),
     ) -> Iterator[Row]:
         """Give a row for each of the others, all timed in the same turns."""
-        reasons: dict[type[Peer], str] = {}
-        runs: dict[type[Peer], Callable[[], object]] = {}
-        with ExitStack() as stack:
-            for kind in (syncra, *others):
-                peer = kind()
-                stack.callback(peer.close)
-                try:
-                    runs[kind] = prepared(peer, shape, settings.tasks)
-                except Cannot as cannot:
-                    reasons[kind] = str(cannot)
-            timers = {
-                kind.name: timer(run, times_for(run)) for kind, run in runs.items()
-            }
-            samples = in_turns(timers, settings.rounds)
-
-        costs = {
-            name: Cost.of(found, settings.tasks) for name, found in samples.items()
-        }
-        for other in others:
-            cannot_be = reasons.get(syncra) or reasons.get(other)
-            if cannot_be:
-                yield Row(
-                    id=self.id, what=other.name, shape=shape.name, cannot=cannot_be
-                )
-                continue
-
-            goal = self.goals[shape.name]
-            ours, theirs = costs[syncra.name], costs[other.name]
-            ratios = ours.over(theirs) if goal.at_most else theirs.over(ours)
-            yield Row(
-                id=self.id,
-                what=other.name,
-                shape=shape.name,
-                baseline=theirs,
-                syncra=ours,
-                value=ratios[0],
-                by_median=ratios[1],
-                goal=goal if other is self.baseline else None,
-                notes={"tasks": settings.tasks},
-                samples={name: samples[name] for name in (syncra.name, other.name)},
-            )
-
-
-def prepared(peer: Peer, shape: Shape, count: int) -> Callable[[], object]:
-    """Return what runs the graph, after a run to warm up whose result is checked."""
-    run = peer.prepare(shape, count)
-    found, expected = run(), shape.work(count).expected
-    if found != expected:
-        raise RuntimeError(
-            f"{peer.name} on the {shape.name} shape: expected {expected}, got {found!r}"
-        )
-
-    return run
+        contest = Contest(self.id, shape, settings.tasks, settings.rounds)
+        contest.hold(syncra, by_hand, libraries)
+        for other in (*by_hand, *libraries):
+            judged = other is self.baseline
+            yield contest.row(syncra, other, self.goals[shape.name], judged)
 
 
 def everywhere(goal: Goal) -> dict[str, Goal]:
