@@ -588,6 +588,24 @@ def test_fault_49_simultaneous_failures_are_all_reported(run: Any) -> None:
     assert len(caught.value.exceptions) == count
 
 
+def test_fault_49_no_failure_is_taken_for_a_cancellation() -> None:
+    """Though the first one asks all threads to end, just when they are failing too."""
+    count = 4
+    barrier = threading.Barrier(count)
+
+    def fails(number: int) -> None:
+        barrier.wait(10)
+        raise OSError(number)
+
+    graph = Graph("g", executor=Threads(count))
+    for number in range(count):
+        graph.add(fails, name=str(number), kwargs={"number": number})
+    for _ in range(300):
+        found = graph.start()
+        found.wait()
+        assert len(found.errors) == count
+
+
 @given(st.one_of(st.floats(max_value=0), st.just(float("nan")), st.booleans()))
 def test_fault_51_limits_that_make_no_sense(limit: float) -> None:
     """They are refused when they are declared, for tasks and runs alike."""
