@@ -86,3 +86,10 @@ def bench(session: nox.Session) -> None:
     """Measure speed beside others; print a table, write JSON and draw a chart."""
     session.install(".", *dependencies("bench"))
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def instructions(session: nox.Session) -> None:
+    """Count instructions of P1 to P3; fail if there are many more than written down."""
+    session.install(".", *dependencies("bench"))
+    session.run("python", "-m", "benchmarks.instructions", *session.posargs)

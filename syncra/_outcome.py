@@ -58,7 +58,7 @@ def outcome_of(engine: Any, worker: Worker, task: int, error: BaseException) -> 
     # A coroutine that has not seen that it was asked to end has failed by itself.
     told = getattr(worker, "delivered", None)
     if told is None:
-        with engine.lock:  # one that is just being asked may turn out to be no coroutine
+        with engine.lock:  # one that is just being asked may turn out to be deaf
             told = engine.was_asked_to_end(task)
     if engine.has_expired(task) and (told or isinstance(error, TaskTimeout)):
         if not isinstance(error, TaskTimeout):
