@@ -156,7 +156,9 @@ class Engine(Facts):
 
     def fail(self, lane: Lane, worker: Worker, task: int, error: BaseException) -> int:
         """Take the error of a task and give its worker the next one."""
-        outcome = outcome_of(self, worker, task, error)  # may call the user's code
+        with self.lock:  # one that is just being asked may turn out to be deaf
+            was_asked = self.was_asked_to_end(task)
+        outcome = outcome_of(self, worker, task, error, was_asked)  # the user's code
         self._acquire()
         try:
             if self.supervisor is not None and self.supervisor.forgets(worker, task):

@@ -49,17 +49,23 @@ class Outcome:
         self.reason = reason
 
 
-def outcome_of(engine: Any, worker: Worker, task: int, error: BaseException) -> Outcome:
-    """Return what the error of an attempt calls for. Not under the lock.
+def outcome_of(
+    engine: Any, worker: Worker, task: int, error: BaseException, was_asked: bool
+) -> Outcome:
+    """Return what the error of an attempt calls for.
 
-    Asking a retry policy may call the user's code.
+    Asking a retry policy may call the user's code: then not under the lock.
+
+    Parameters:
+        engine: the run.
+        worker: who has made the attempt.
+        task: id of the task.
+        error: what it has raised.
+        was_asked: whether the task was asked to end, as it is known under the lock.
     """
     traceback = _own_traceback(error)
     # A coroutine that has not seen that it was asked to end has failed by itself.
-    told = getattr(worker, "delivered", None)
-    if told is None:
-        with engine.lock:  # one that is just being asked may turn out to be deaf
-            told = engine.was_asked_to_end(task)
+    told = getattr(worker, "delivered", was_asked)
     if engine.has_expired(task) and (told or isinstance(error, TaskTimeout)):
         if not isinstance(error, TaskTimeout):
             cause = error

@@ -214,7 +214,9 @@ class Supervisor:
             # The user's code must not stop the clock.
             start_thread(lambda: self._judge(engine, task, worker, error))
         else:
-            engine.settle(task, outcome_of(engine, worker, task, error), now)
+            was_asked = self.was_asked_to_end(task)
+            outcome = outcome_of(engine, worker, task, error, was_asked)
+            engine.settle(task, outcome, now)
 
     def running(self) -> list[int]:
         """Return the tasks that are running."""
@@ -224,7 +226,7 @@ class Supervisor:
         self, engine: Engine, task: int, worker: Worker, error: BaseException
     ) -> None:
         """Settle an attempt that was given up, if the run still goes on. Not locked."""
-        outcome = outcome_of(engine, worker, task, error)
+        outcome = outcome_of(engine, worker, task, error, self.was_asked_to_end(task))
         with engine.lock:
             if not engine.is_over and self._is_at(task, worker):
                 now = clock()

@@ -16,7 +16,7 @@ from syncra import Context, Graph, Retry, Run
 from syncra.errors import ResultNotKept, TaskNotFoundError
 
 #: Where whoever ends a task is who begins the next one.
-ONE_WORKER = ("sequential", "one-thread", "asyncio", "trio", "asyncio-sequential")
+ONE_WORKER = ("sequential", "one-thread")
 
 
 class Big:
