@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..model import Measurement
 from .building import Building
+from .ordering import Ordering
 from .running import (
     BusyInProcesses,
     Coroutines,
@@ -26,4 +27,5 @@ MEASUREMENTS: tuple[Measurement, ...] = (
     FirstCall(),
     BusyInProcesses(),
     Mixed(),
+    Ordering(),
 )

@@ -23,7 +23,10 @@ class InPool(Peer):
         self._pool = pool
 
     def prepare(self, shape: Shape, count: int) -> Callable[[], object]:
-        work = shape.work(count)
+        return self.prepare_work(shape.work(count))
+
+    def prepare_work(self, work: Work) -> Callable[[], object]:
+        """Return what runs any graph once, as often as it is called."""
         followers, counts = work.followers(), work.counts()
         roots = [task for task, count in enumerate(counts) if not count]
         return lambda: self._run(work, followers, counts.copy(), roots)

@@ -18,8 +18,9 @@ from ._pools import WORKERS, InPool
 class _InThreads(InPool):
     """Run graphs in a pool of two threads."""
 
-    def __init__(self) -> None:
-        super().__init__(ThreadPoolExecutor(WORKERS))
+    def __init__(self, workers: int = WORKERS) -> None:
+        super().__init__(ThreadPoolExecutor(workers))
+        self._workers = workers
 
 
 class PoolAndQueue(_InThreads):
@@ -122,11 +123,11 @@ class PullingWorkers(_InThreads):
                             offer(follower)
                     left -= 1
                     if not left:
-                        for _ in range(WORKERS):
+                        for _ in range(self._workers):
                             offer(-1)
 
         for task in roots:
             ready.put(task)
-        for future in [self._pool.submit(pull) for _ in range(WORKERS)]:
+        for future in [self._pool.submit(pull) for _ in range(self._workers)]:
             future.result()
         return values[-1]
