@@ -27,7 +27,7 @@ LEGEND = """\
 µs: of one task (P6: one insertion; P7, P8: one process), best/median of the rounds.
 ratio: by best/by median. Under a bar with ≤ it is Syncra ÷ baseline, under one with ≥
 baseline ÷ Syncra. P5: one task among many ÷ one among 10,000; memory is bytes a task.
-verdict: by best, of P7, P8, P12 by median: "below bar", "met" (the bar), "aim" (reached).
+verdict: by best, of P7, P8 and P12 by median: "below bar", "met" (the bar), "aim".
 Rows without a bar are there to compare; nothing is promised about them. Of a library
 the ratio is library ÷ Syncra. A row that ends in a number of tasks is of a smaller
 graph, for both, since the library is slow."""
