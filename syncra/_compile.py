@@ -278,7 +278,10 @@ class Compiler:
         signature = signature_of(function)
         room = signature.positional
         if room < 0:
-            return None
+            if not signature.takes_any or signature.parameters:
+                return None
+
+            room = len(given)  # nothing but `*args`, which takes all
 
         before = []
         ids, tasks, parameters = self._ids, self._tasks, signature.parameters

@@ -8,7 +8,7 @@ from threading import RLock
 
 from ._compile import Compiler
 from ._names import hint, listed, nearest
-from ._task import Task
+from ._task import Part, Task
 from .errors import (
     DuplicateTaskError,
     GraphError,
@@ -91,7 +91,7 @@ class Definition(Mapping[str, "Task[..., Any]"]):
             *(given.values() if isinstance(given, dict) else given),
             *task.after,
         ):
-            upstream = getattr(dependency, "task", dependency)
+            upstream = dependency.task if type(dependency) is Part else dependency
             if not isinstance(upstream, Task) or upstream.graph is self:
                 continue
 

@@ -332,3 +332,37 @@ def test_fault_80_many_loops_one_after_another() -> None:
     graph.add(answer)
     for _ in range(100):
         assert asyncio.run(graph.arun())["answer"] == 1
+
+
+# Fault 68
+
+DENSE = """
+from syncra import Graph
+
+def peak():
+    with open("/proc/self/status") as lines:
+        found = [line for line in lines if line.startswith("VmHWM")]
+    return int(found[0].split()[1]) / 2**10
+
+def one():
+    return 1
+
+def total(*ones):
+    return sum(ones)
+
+before = peak()
+graph = Graph("dense")
+first = [graph.add(one, name=f"first{number}") for number in range(2000)]
+for number in range(2000):
+    graph.add(total, name=f"second{number}", dependencies=first)
+for executor in ("sequential", "threads"):
+    run = graph.run(executor=executor)
+    assert {run[f"second{number}"] for number in range(2000)} == {2000}
+grown = peak() - before
+assert grown < 500, f"{grown:.0f} MiB"
+"""
+
+
+def test_fault_68_two_dense_layers() -> None:
+    """Four million edges in a few hundred megabytes; the bar is two GiB."""
+    in_a_script(DENSE)
