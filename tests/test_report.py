@@ -429,7 +429,7 @@ def test_progress_counts_the_states() -> None:
 
     graph.add(bad)
     graph.add(lambda: 1, name="child", after="bad")
-    graph.add(lambda: 1, name="good")
+    graph.add(lambda: 1, name="good", priority=1)
     graph.add(slow)
     for number in range(3):
         graph.add(lambda: 1, name=f"late{number}", after="slow")

@@ -353,7 +353,7 @@ def test_faults_24_38_40_a_timeout_really_ends_it(executor, bad, tmp_path) -> No
 
 
 def test_fault_23_a_stopped_process_is_ended(executor) -> None:
-    found = run(with_siblings(tasks.stops_itself, timeout=0.2), executor)
+    found = run(with_siblings(tasks.stops_itself, timeout=1), executor)
     check_siblings(found)
     assert isinstance(found.records["bad"].error, TaskTimeout)
     assert "was killed" in "\n".join(found.records["bad"].error.__notes__)
