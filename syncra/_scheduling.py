@@ -8,17 +8,17 @@ has been ready for longest is next, which costs nothing to find.
 
 from __future__ import annotations
 
-from array import array
 from operator import sub
 
-from ._core.limited import LimitedMachine
 from ._core.machine import Machine
 from ._core.ranking import by_priority, longest_first
 from ._core.states import SUCCEEDED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Sequence
+    from typing import Any
 
     from ._compile import Compiled
     from ._core.ranking import Ranks
@@ -56,6 +56,8 @@ class Order:
         if journal.states.count(SUCCEEDED) == size:
             self._is_quick = is_quick
             if not is_quick:
+                from array import array
+
                 durations = map(sub, journal.finished, journal.started)
                 self._durations = array("f", durations)
 
@@ -100,18 +102,16 @@ def machine_for(compiled: Compiled, path: Route, settings: Settings) -> Machine:
     """
     most = settings.max_concurrency
     is_limited = most is not None or bool(compiled.needs)
-    ranks = _ranks(compiled, path, is_limited)
-    stop_on_failure = settings.on_error != "continue"
-    lane_count = len(path.executors)
+    shape: Any = compiled.plan, path.lanes, len(path.executors)
+    options: dict[str, Any] = {
+        "stop_on_failure": settings.on_error != "continue",
+        "triggers": compiled.triggers,
+        "ranks": _ranks(compiled, path, is_limited),
+    }
     if not is_limited:
-        return Machine(
-            compiled.plan,
-            path.lanes,
-            lane_count,
-            stop_on_failure=stop_on_failure,
-            triggers=compiled.triggers,
-            ranks=ranks,
-        )
+        return Machine(*shape, **options)
+
+    from ._core.limited import LimitedMachine
 
     needs, capacities = compiled.needs, compiled.capacities
     default: Sequence[tuple[int, int]] = ()
@@ -121,15 +121,7 @@ def machine_for(compiled: Compiled, path: Route, settings: Settings) -> Machine:
         needs = {task: (*known, everybody) for task, known in needs.items()}
         capacities = [*capacities, most]
     return LimitedMachine(
-        compiled.plan,
-        path.lanes,
-        lane_count,
-        stop_on_failure=stop_on_failure,
-        triggers=compiled.triggers,
-        ranks=ranks,
-        capacities=capacities,
-        needs=needs,
-        default=default,
+        *shape, **options, capacities=capacities, needs=needs, default=default
     )
 
 

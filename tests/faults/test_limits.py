@@ -564,18 +564,24 @@ def test_cancelling_who_awaits_a_started_run_cancels_it(backend: str) -> None:
     assert found.records["sleeps"].state == State.CANCELLED
 
 
-def test_fault_49_simultaneous_failures_are_all_reported(run: Any) -> None:
-    """Threads that fail at once are all Failed; nothing else is."""
-    count = 4
+def failing_at_once(count: int) -> Graph:
+    """Return a graph of functions that raise their number, all in the same moment."""
+    graph = Graph("g", executor=Threads(count))
     barrier = threading.Barrier(count)
 
     def fails(number: int) -> None:
         barrier.wait(10)
         raise OSError(number)
 
-    graph = Graph("g", executor=Threads(count))
     for number in range(count):
         graph.add(fails, name=str(number), kwargs={"number": number})
+    return graph
+
+
+def test_fault_49_simultaneous_failures_are_all_reported() -> None:
+    """Threads that fail at once are all Failed; nothing else is."""
+    count = 4
+    graph = failing_at_once(count)
     graph.add(sleeps)
     graph.add(lambda: None, name="after", after="0")
     found = graph.start()
@@ -590,20 +596,11 @@ def test_fault_49_simultaneous_failures_are_all_reported(run: Any) -> None:
 
 def test_fault_49_no_failure_is_taken_for_a_cancellation() -> None:
     """Though the first one asks all threads to end, just when they are failing too."""
-    count = 4
-    barrier = threading.Barrier(count)
-
-    def fails(number: int) -> None:
-        barrier.wait(10)
-        raise OSError(number)
-
-    graph = Graph("g", executor=Threads(count))
-    for number in range(count):
-        graph.add(fails, name=str(number), kwargs={"number": number})
+    graph = failing_at_once(4)
     for _ in range(300):
         found = graph.start()
         found.wait()
-        assert len(found.errors) == count
+        assert len(found.errors) == 4
 
 
 @given(st.one_of(st.floats(max_value=0), st.just(float("nan")), st.booleans()))
