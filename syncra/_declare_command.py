@@ -44,6 +44,8 @@ if TYPE_CHECKING:
         retry: int | Retry | None
         timeout: float | None
         trigger: str
+        limit: str | Mapping[str, int] | None
+        priority: int
         tags: Iterable[str]
         cwd: Path | None
         env: Mapping[str, Path | None] | None
@@ -67,6 +69,8 @@ OF_ANY_TASK = (
     "retry",
     "timeout",
     "trigger",
+    "limit",
+    "priority",
     "tags",
 )
 

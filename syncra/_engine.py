@@ -6,9 +6,8 @@ its next task in one call, under one short lock:
     worker of a lane --advance(task, value)--> machine: succeed, take --> next task
                                           '--> lanes with more ready work: hire
 
-Nothing happens while no worker calls, so the engine itself needs no thread. What has
-to happen at a certain time (a retry, a limit, the end of a grace) is asked for from the
-one clock of all runs, which calls `tick`.
+Nothing happens while no worker calls, so the engine itself needs no thread. What has to
+happen at a certain time (a retry, a limit) the one clock of all runs does: `tick`.
 """
 
 from __future__ import annotations
@@ -69,7 +68,6 @@ class Engine(Facts):
         self.lock = Lock()
         self.machine = machine = machine_for(compiled, path, settings)
         self.queues = machine.queues
-        self.has_limits = machine.has_limits
         self.functions = path.functions
         self.arguments = compiled.arguments
         self.values = values = compiled.template.copy()
@@ -119,7 +117,10 @@ class Engine(Facts):
         """Give a worker that comes to a lane its first task."""
         self._acquire()
         try:
-            return self._next(lane, worker, clock())
+            task = self._next(lane, worker, clock())
+            if self.has_limits and self.several:
+                self._hire_elsewhere(lane)  # for what this one has let pass
+            return task
         finally:
             self.lock.release()
 
@@ -151,7 +152,7 @@ class Engine(Facts):
                 return NOTHING
         finally:
             self.lock.release()
-        # It ended after its time was up: that is no success, whatever it returns.
+        # It ended after its time was up: no success, whatever it returns.
         return self.fail(lane, worker, task, timed_out(self, task))
 
     def fail(self, lane: Lane, worker: Worker, task: int, error: BaseException) -> int:
@@ -443,7 +444,7 @@ class Engine(Facts):
             return
 
         # Whoever holds the lock waits for the interpreter lock, not for anything else.
-        # Blocking on ours would make each of its releases a system call, for as long
-        # as it keeps the interpreter; giving the interpreter away costs nothing.
+        # Blocking on ours would make each of its releases a system call; giving the
+        # interpreter away costs nothing.
         while not self.lock.acquire(False):
             sleep(0)

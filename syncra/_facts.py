@@ -45,6 +45,11 @@ class Facts:
         """Return the name of a task."""
         return self.compiled.names[task]
 
+    @property
+    def has_limits(self) -> bool:
+        """Return whether a ready task may have to wait for what others have taken."""
+        return self.machine.has_limits
+
     def is_limited(self, task: int) -> bool:
         """Return whether an attempt at a task may only take so long."""
         return task in self.compiled.limits

@@ -409,6 +409,8 @@ class Graph(Definition):
         else:
             whose = f"run of graph {self.name!r}: max_concurrency"
             checked_workers(max_concurrency, whose)
+        if targets is not None:
+            targets = self._names_of(targets)  # it may be an iterator
         compiled = self.compiled(targets)
         given = inputs if inputs is not None else {}
         if given or compiled.inputs:

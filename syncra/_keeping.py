@@ -27,13 +27,18 @@ class Keeping:
         kept: ids of the tasks whose results stay.
     """
 
-    __slots__ = ("_engine_values", "_held", "_kept", "_reads", "_states", "_unread")
+    __slots__ = (
+        "_held",
+        "_journal",
+        "_kept",
+        "_reads",
+        "_unread",
+    )
 
     def __init__(self, engine: Engine, kept: frozenset[int]) -> None:
         compiled = engine.compiled
         self._kept = kept
-        self._engine_values = engine.values
-        self._states = engine.machine.states
+        self._journal = engine.journal
         self._reads, self._unread = reads_of(compiled)
         #: What is to be undone when the run fails is needed until then.
         self._held: set[int] = set()
@@ -43,9 +48,10 @@ class Keeping:
 
     def settled(self, tasks: Sequence[int]) -> None:
         """Drop what is not needed any more now that tasks have been settled."""
-        unread = self._unread
+        unread, given_up = self._unread, self._journal.abandoned
         for task in tasks:
-            for upstream in self._reads[task]:
+            # One that was given up goes on, and may read yet.
+            for upstream in () if task in given_up else self._reads[task]:
                 unread[upstream] -= 1
                 if not unread[upstream]:
                     self._drop(upstream)
@@ -60,8 +66,8 @@ class Keeping:
 
     def _drop(self, task: int) -> None:
         if task not in self._kept and task not in self._held:
-            if self._states[task] == SUCCEEDED:
-                self._engine_values[task] = None
+            if self._journal.states[task] == SUCCEEDED:
+                self._journal.values[task] = None
 
 
 def reads_of(compiled: Compiled) -> tuple[list[Sequence[int]], list[int]]:

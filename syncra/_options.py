@@ -188,7 +188,13 @@ def checked_limits(limits: Mapping[str, int] | None, whose: str) -> dict[str, in
         TypeError: if a name is no str or an amount no int.
         ValueError: if an amount is not positive.
     """
-    found = dict(limits) if limits is not None else {}
+    if limits is None:
+        return {}
+
+    if not hasattr(limits, "items"):
+        raise TypeError(f"{whose}: a mapping of names to amounts, got {limits!r}")
+
+    found = dict(limits)
     for name, amount in found.items():
         if not isinstance(name, str):
             raise TypeError(f"{whose} has names for keys, got {name!r}")

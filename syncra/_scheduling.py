@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._compile import Compiled
+    from ._core.plan import Plan
     from ._core.ranking import Ranks
     from ._journal import Journal
     from ._options import Settings
@@ -36,13 +37,15 @@ class Order:
     Runs that go on at once share it; what it holds is replaced, never changed.
 
     Parameters:
-        compiled: the graph.
+        plan: the shape of the graph.
+        priorities: the priority of each task, or None if all are 0.
     """
 
-    __slots__ = ("_by_time", "_compiled", "_durations", "_is_quick", "_kept")
+    __slots__ = ("_by_time", "_durations", "_is_quick", "_kept", "_plan", "_priorities")
 
-    def __init__(self, compiled: Compiled) -> None:
-        self._compiled = compiled
+    def __init__(self, plan: Plan, priorities: Sequence[int] | None) -> None:
+        self._plan = plan
+        self._priorities = priorities
         self._durations: array[float] | None = None
         self._is_quick = False
         self._kept: dict[str, Ranks | None] = {}
@@ -63,31 +66,29 @@ class Order:
 
     def longest_first(self) -> Ranks | None:
         """Return the ranks of a run whose workers are few."""
-        compiled = self._compiled
-        priorities = compiled.priorities
+        plan, priorities = self._plan, self._priorities
         if self._is_quick:
             return self.as_declared()
 
         durations = self._durations
         if durations is None:
             if "longest" not in self._kept:
-                self._kept["longest"] = longest_first(compiled.plan, None, priorities)
+                self._kept["longest"] = longest_first(plan, None, priorities)
             return self._kept["longest"]
 
         known = self._by_time
         if known is None or known[0] is not durations:
-            ranks = longest_first(compiled.plan, durations, priorities)
+            ranks = longest_first(plan, durations, priorities)
             known = self._by_time = durations, ranks
         return known[1]
 
     def as_declared(self) -> Ranks | None:
         """Return the ranks of a run that goes by priorities and nothing else."""
-        compiled = self._compiled
-        if compiled.priorities is None:
+        if self._priorities is None:
             return None
 
         if "declared" not in self._kept:
-            ranks = by_priority(compiled.plan.order, compiled.priorities)
+            ranks = by_priority(self._plan.order, self._priorities)
             self._kept["declared"] = ranks
         return self._kept["declared"]
 
@@ -131,7 +132,7 @@ def _ranks(
     """Return the ranks of each lane, or None if there are none."""
     order = compiled.order
     if order is None:
-        order = compiled.order = Order(compiled)
+        order = compiled.order = Order(compiled.plan, compiled.priorities)
     found = [
         order.longest_first()
         if (executor.is_bounded or is_limited) and not executor.in_order

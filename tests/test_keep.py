@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 import time
 import weakref
 from typing import Any, ClassVar
@@ -321,3 +322,45 @@ def test_fault_70_1_000_results_of_10_megabytes(executor, count, tmp_path) -> No
     text = MEMORY.replace("EXECUTOR", repr(executor)).replace("COUNT", str(count))
     script.write_text(text)
     in_a_script(f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')")
+
+
+def test_targets_given_one_after_another() -> None:
+    found = letters().run(targets=iter(["b"]), keep="targets")
+    assert dict(found) == {"b": "ab"}
+
+
+def test_who_was_given_up_still_finds_what_it_reads() -> None:
+    """Its thread goes on, though nobody waits for it."""
+    graph = Graph(on_error="continue")
+    go, seen = threading.Event(), []
+    over = threading.Event()
+
+    def late(context: Context) -> None:
+        go.wait(30)
+        seen.append(dict(context.results))
+        over.set()
+
+    graph.add(lambda: "value", name="value")
+    graph.add(late, dependencies="value", timeout=0.05)
+    found = graph.run(keep=[])
+    assert found.records["late"].abandoned
+    go.set()
+    assert over.wait(30)
+    assert seen == [{"value": "value"}]
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_what_was_undone_is_freed_with_its_run() -> None:
+    """Without the garbage collector: nothing of a run is in a circle."""
+    graph = Graph(on_error="rollback")
+    graph.add(Big, name="big").rollback(lambda big: None)
+
+    def bad(big: Big) -> None:
+        raise ValueError("bang")
+
+    graph.add(bad, dependencies="big")
+    with pytest.raises(ValueError, match="bang") as caught:
+        graph.run(executor="sequential")
+    caught.value.__traceback__ = None
+    del caught
+    assert not Big.alive

@@ -415,3 +415,42 @@ def order_of_started(found: Run) -> list[str]:
     records = found.records
     started = [name for name in records if records[name].started_at is not None]
     return sorted(started, key=lambda name: records[name].started_at)
+
+
+# What a review has found
+
+
+def test_commands_have_limits_and_priorities_too() -> None:
+    graph = Graph(limits={"cpu": 1})
+    graph.command(["true"], name="one", limit="cpu", priority=1)
+    graph.shell("true", name="two", limit={"cpu": 1})
+    assert graph.run().ok
+
+
+def test_who_lets_another_lane_pass_has_it_served_at_once() -> None:
+    """The thread finds one thing lacking; a coroutine needs only the other one."""
+    graph = Graph(limits={"a": 1, "b": 1})
+    both, free = threading.Event(), threading.Event()
+
+    async def hold_a() -> None:
+        while not both.is_set():
+            await anyio.sleep(0.001)
+
+    def hold_b() -> None:
+        both.set()
+        assert free.wait(30), "nobody was hired for what could start"
+
+    async def only_a() -> None:
+        free.set()
+
+    graph.add(hold_a, limit="a", priority=3)
+    graph.add(hold_b, limit="b", priority=3)
+    graph.add(lambda: None, name="needs both", limit={"a": 1, "b": 1}, priority=2)
+    graph.add(only_a, limit="a", priority=1)
+    assert graph.run(executor="auto").ok
+
+
+@pytest.mark.parametrize("wrong", [["db"], "db", 5])
+def test_what_are_no_limits(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="a mapping of names to amounts"):
+        Graph(limits=wrong)

@@ -111,7 +111,8 @@ class LimitedMachine(Machine):
     def _unpark(self, thing: int) -> None:
         """Make ready again as many of those that wait for a thing as it is enough for.
 
-        One that needs much is not passed by others behind it, or it might never start.
+        One that needs much is not passed by others that wait behind it; those that
+        become ready only now may be first all the same.
         """
         parked = self._parked[thing]
         room = self.free[thing]

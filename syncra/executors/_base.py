@@ -41,10 +41,11 @@ if TYPE_CHECKING:
         workers: list[Worker | None]
         lock: Lock
         is_over: bool
-        has_limits: bool  # so that what is taken ahead is missed elsewhere
 
         @property
         def queues(self) -> Sequence[Sized]: ...  # ready tasks by lane
+        @property
+        def has_limits(self) -> bool: ...  # what is taken ahead is missed elsewhere
         def enter(self, lane: Lane, worker: Worker) -> int: ...
         def advance(self, lane: Lane, worker: Worker, task: int, value: Any) -> int: ...
         def fail(
