@@ -115,7 +115,7 @@ def machine_for(compiled: Compiled, path: Route, settings: Settings) -> Machine:
     from ._core.limited import LimitedMachine
 
     needs, capacities = compiled.needs, compiled.capacities
-    default: Sequence[tuple[int, int]] = ()
+    default: tuple[tuple[int, int], ...] = ()
     if most is not None:
         everybody = (len(capacities), 1)
         default = (everybody,)

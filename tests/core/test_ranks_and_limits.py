@@ -23,6 +23,7 @@ from syncra._core.states import READY, RUNNING, SUCCEEDED, TERMINAL, WAITING
 
 SIZE = 10
 LANES = range(2)
+FRESH = 10**9
 OUTCOMES = ("succeed",) * 6 + ("fail", "skip", "cancel", "retry", "put_back")
 
 
@@ -116,6 +117,8 @@ class Driver:
         self.capacities, self.needs, self.lanes = capacities, needs, lanes
         self.ranks = ranks
         self.clock = 0
+        self.since = [FRESH] * len(predecessors)
+        self.parkings = 0
         self.predecessors = predecessors
         self.machine = LimitedMachine(
             Plan(predecessors),
@@ -138,10 +141,14 @@ class Driver:
     def take(self, lane: int) -> int:
         ready = [task for task in self.all_in(READY) if self.lanes[task] == lane]
         fitted = {task for task in ready if self.fits(task)}
+        free, waiting = self.machine.free.copy(), self.machine.parked()
         task = self.machine.take(lane)
+        self.note_parked()
         if task == NOTHING:
             assert not self.machine.queues[lane]
             return task
+
+        self.check_nobody_is_passed(task, waiting, free)
 
         assert task in fitted
         assert all(
@@ -152,6 +159,23 @@ class Driver:
             better = self.ranks.tasks[: self.ranks.places[task]]
             assert all(self.needs.get(other) for other in better if other in ready)
         return task
+
+    def check_nobody_is_passed(
+        self, task: int, waiting: list[int], free: list[int]
+    ) -> None:
+        """Look whether a task has taken what somebody before it waits for."""
+        order = self.since if self.ranks is None else self.ranks.places
+        for other in waiting:
+            (thing, amount), *more = self.needs[other]
+            if order[other] < order[task] and not more and free[thing] < amount:
+                assert thing not in dict(self.needs.get(task, ()))
+        self.since[task] = FRESH
+
+    def note_parked(self) -> None:
+        """Number those that wait now and did not before."""
+        for task in self.machine.parked():
+            if self.since[task] == FRESH:
+                self.since[task] = self.parkings = self.parkings + 1
 
     def end(self, task: int, outcome: str) -> None:
         if outcome == "retry":
@@ -168,8 +192,8 @@ class Driver:
         for thing, capacity in enumerate(self.capacities):
             assert machine.free[thing] == capacity - taken[thing]
             assert machine.free[thing] >= 0
-        waiting = [*machine.queues, *machine._parked]
-        assert sorted(task for queue in waiting for task in queue) == self.all_in(READY)
+        waiting = [task for queue in machine.queues for task in queue]
+        assert sorted([*waiting, *machine.parked()]) == self.all_in(READY)
 
     def drain(self) -> None:
         """Let all that can start do so: then nothing waits for nobody."""
@@ -227,7 +251,7 @@ def limited(**options: Any) -> LimitedMachine:
 
 def test_succeed_gives_back_before_it_takes() -> None:
     """So the same worker goes on, and nobody has to be hired."""
-    machine = limited(capacities=[1], needs={}, default=[(0, 1)])
+    machine = limited(capacities=[1], needs={}, default=((0, 1),))
     assert machine.take(0) == 0
     assert machine.take(0) == NOTHING
     assert [machine.succeed(task, 0) for task in range(4)] == [1, 2, 3, NOTHING]
@@ -235,18 +259,87 @@ def test_succeed_gives_back_before_it_takes() -> None:
 
 def test_one_that_needs_much_gets_its_turn() -> None:
     """What needs little does not pass it for ever."""
-    machine = limited(capacities=[2], needs={1: [(0, 2)]}, default=[(0, 1)])
+    machine = limited(capacities=[2], needs={1: ((0, 2),)}, default=((0, 1),))
     assert machine.take(0) == 0
-    assert machine.take(0) == 2  # the second needs two, and is parked
+    assert machine.take(0) == NOTHING  # the second needs two; the others are behind it
+    assert machine.parked() == [1, 2, 3]
+    assert machine.succeed(0, 0) == 1
     assert machine.take(0) == NOTHING
+    assert machine.succeed(1, 0) == 2
+    assert machine.take(0) == 3
+
+
+def test_one_that_needs_much_is_not_passed_by_what_comes_later() -> None:
+    """Small ones become ready all the time, each when one of them ends."""
+    small = 50
+    predecessors = [[], [], [], *([task] for task in range(1, small))]
+    big, needs = 2, {2: ((0, 2),)}
+    machine = LimitedMachine(
+        Plan(predecessors),
+        bytes(len(predecessors)),
+        1,
+        capacities=[2],
+        needs=needs,
+        default=((0, 1),),
+    )
+    running = [machine.take(0), machine.take(0)]
+    assert running == [0, 1]
+    assert machine.succeed(0, 0) == NOTHING  # one is free, the big one needs two
+    assert machine.succeed(1, 0) == big
+    assert machine.succeed(big, 0) == 3
+
+
+def test_whose_rank_is_higher_passes_one_that_waits() -> None:
+    ranks = Ranks([0, 1, 3, 2])
+    needs = {1: ((0, 1),), 2: ((0, 2),)}
+    machine = LimitedMachine(
+        Plan([[], [], [], [1]]),
+        bytes(4),
+        1,
+        capacities=[2],
+        needs=needs,
+        default=((0, 1),),
+        ranks=[ranks],
+    )
+    assert [machine.take(0), machine.take(0), machine.take(0)] == [0, 1, NOTHING]
+    assert machine.parked() == [2]
+    assert machine.succeed(1, 0) == 3  # first by rank, and there is room for it
     assert machine.succeed(0, 0) == NOTHING
-    assert machine.succeed(2, 0) == 1
-    assert machine.succeed(1, 0) == 3
+    assert machine.succeed(3, 0) == 2
+
+
+@pytest.mark.parametrize("is_ranked", [False, True])
+def test_many_that_need_two_things_are_not_moved_about(is_ranked: bool) -> None:
+    """Each is looked at a few times, however many wait and whatever for."""
+    size, looks = 3_000, 0
+
+    class Counting(LimitedMachine):
+        def _lacking(self, task: int, needs: tuple[tuple[int, int], ...]) -> int:
+            nonlocal looks
+            looks += 1
+            return super()._lacking(task, needs)
+
+    both = ((0, 1), (1, 1))
+    needs = {task: (both, both[:1], both[1:])[task % 3] for task in range(size)}
+    machine = Counting(
+        Plan([[]] * size),
+        bytes(size),
+        1,
+        capacities=[1, 2],
+        needs=needs,
+        ranks=[Ranks(range(size)[::-1])] if is_ranked else None,
+    )
+    running: list[int] = []
+    while machine.unsettled:
+        while (task := machine.take(0)) != NOTHING:
+            running.append(task)
+        machine.succeed(running.pop(0))
+    assert looks < 10 * size
 
 
 def test_who_lacks_another_thing_holds_up_nobody() -> None:
     """The first thing is free again as soon as the task turns to the other one."""
-    needs = {0: [(0, 1)], 1: [(1, 1)], 2: [(0, 1), (1, 1)], 3: [(0, 1)]}
+    needs = {0: ((0, 1),), 1: ((1, 1),), 2: ((0, 1), (1, 1)), 3: ((0, 1),)}
     machine = limited(capacities=[1, 1], needs=needs)
     assert [machine.take(0) for _ in range(3)] == [0, 1, NOTHING]
     assert machine.succeed(0, 0) == 3
@@ -257,7 +350,7 @@ def test_who_lacks_another_thing_holds_up_nobody() -> None:
 def test_100_000_tasks_that_wait_for_one_thing_stay_linear() -> None:
     size = 100_000
     machine = LimitedMachine(
-        Plan([[]] * size), bytes(size), 1, capacities=[1], needs={}, default=[(0, 1)]
+        Plan([[]] * size), bytes(size), 1, capacities=[1], needs={}, default=((0, 1),)
     )
     task = machine.take(0)
     for _ in range(size - 1):
