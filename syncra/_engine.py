@@ -119,13 +119,14 @@ class Engine(Facts):
         try:
             task = self._next(lane, worker, clock())
             if self.has_limits and self.several:
-                self._hire_elsewhere(lane)  # for what this one has let pass
+                self._wake_others(lane)  # for what this one has let pass
             return task
         finally:
             self.lock.release()
 
     def advance(self, lane: Lane, worker: Worker, task: int, value: Any) -> int:
         """Take the result of a task and give its worker the next one."""
+        ring = None
         if not self.lock.acquire(False):
             self._acquire()
         try:
@@ -145,13 +146,15 @@ class Engine(Facts):
                 else:
                     self._leave(lane, now)
                 if self.several:
-                    self._hire_elsewhere(lane)
+                    ring = self._hire_elsewhere(lane)
                 return following
 
             if self.supervise().forgets(worker, task):
                 return NOTHING
         finally:
             self.lock.release()
+            if ring is not None:
+                ring()
         # It ended after its time was up: no success, whatever it returns.
         return self.fail(lane, worker, task, timed_out(self, task))
 
@@ -169,7 +172,7 @@ class Engine(Facts):
             self.settle(task, outcome, now)
             following = self._next(lane, worker, now)
             if self.several:
-                self._hire_elsewhere(lane)
+                self._wake_others(lane)
             return following
         finally:
             self.lock.release()
@@ -188,7 +191,7 @@ class Engine(Facts):
             now = clock()
             self.withdraw(task)
             self._leave(lane, now)
-            self._hire_elsewhere(None)
+            self._wake_others(None)
 
     def put_back(self, worker: Worker, tasks: Sequence[int]) -> bool:
         """Take note that a worker has not begun with tasks; others may have them.
@@ -227,15 +230,6 @@ class Engine(Facts):
                 self.halt(now, 0.0)
                 self.follow_up(now)
 
-    def has_ready(self, lane: Lane) -> bool:
-        """Return whether a lane has a ready task. Under the lock."""
-        return bool(self.queues[lane.index])
-
-    def stalled(self, task: int, seconds: float) -> None:
-        """Warn that a coroutine does not let its event loop go on."""
-        if task >= 0:
-            self.journal.warn_of_stall(task, seconds)
-
     # What the driver of the run calls.
 
     def begin(self, served: Lane | None = None) -> None:
@@ -248,8 +242,10 @@ class Engine(Facts):
             if not self.machine.unsettled:
                 self._end(now)
             for lane in self.lanes:
-                if lane is not served and self.queues[lane.index] and lane.vacant:
-                    lane.wake()
+                # The event loop looks for itself what there is to do at first.
+                if lane is not served and not lane.on_loop and lane.vacant:
+                    if self.queues[lane.index]:
+                        lane.wake()
 
     def cancel(self, grace: float | None = None) -> None:
         """Start nothing more, interrupt what can be, give up the rest after a grace.
@@ -371,7 +367,7 @@ class Engine(Facts):
         if self.listeners:
             self._announce(NOTHING)
         if self.machine.unsettled:
-            self._hire_elsewhere(None)
+            self._wake_others(None)
         elif not self.is_over:
             self._end(now)
 
@@ -405,10 +401,17 @@ class Engine(Facts):
         if not self.machine.unsettled and not self.is_over:
             self._end(now)
 
-    def _hire_elsewhere(self, here: Lane | None) -> None:
+    def _wake_others(self, here: Lane | None) -> None:
+        if ring := self._hire_elsewhere(here):
+            ring()
+
+    def _hire_elsewhere(self, here: Lane | None) -> Callable[[], object] | None:
+        """Wake other lanes; return what is left of that for when the lock is free."""
+        ring = None
         for lane in self.lanes:
             if lane is not here and lane.vacant and self.queues[lane.index]:
-                lane.wake()
+                ring = lane.wake() or ring  # all loops of a run are one
+        return ring
 
     def _announce(self, task: int) -> None:
         """Tell the listeners which tasks have been settled just now."""

@@ -8,6 +8,7 @@ from ._core.states import RUNNING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence, Sized
     from threading import Lock
 
     from ._compile import Compiled
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ._core.machine import Machine
     from ._journal import Journal
     from ._supervisor import Supervisor
-    from .executors._base import Worker
+    from .executors._base import Lane, Worker
 
 
 class Facts:
@@ -26,6 +27,7 @@ class Facts:
         journal: Journal
         lock: Lock
         machine: Machine
+        queues: Sequence[Sized]
         run_id: str
         started: list[float]
         supervisor: Supervisor | None
@@ -59,6 +61,10 @@ class Facts:
         machine = self.machine
         return machine.halted or (machine.stopped and not machine.outlives_stop(task))
 
+    def has_ready(self, lane: Lane) -> bool:
+        """Return whether a lane has a ready task. Under the lock."""
+        return bool(self.queues[lane.index])
+
     def goes_on(self, task: int, worker: Worker, started: float) -> bool:
         """Return whether an attempt is still what its worker is at, given up or not."""
         with self.lock:
@@ -80,3 +86,8 @@ class Facts:
         if not self.run_id:
             self.run_id = urandom(8).hex()
         return self.run_id
+
+    def stalled(self, task: int, seconds: float) -> None:
+        """Take note that a coroutine does not let its event loop go on."""
+        if task >= 0:
+            self.journal.warn_of_stall(task, seconds)

@@ -86,8 +86,8 @@ class Graph(Definition):
         on_error: str = "raise",
         limits: Mapping[str, int] | None = None,
     ) -> None:
-        super().__init__(name, checked_limits(limits, f"graph {name!r}: limits"))
-        whose = f"graph {self.name!r}"
+        whose = "graph" if name is None else f"graph {name!r}"
+        super().__init__(name, checked_limits(limits, f"{whose}: limits"))
         if max_concurrency is not None:
             checked_workers(max_concurrency, f"{whose}: max_concurrency")
         self.max_concurrency = max_concurrency
@@ -424,13 +424,14 @@ class Graph(Definition):
         self, compiled: Any, keep: Keep, targets: Iterable[Target] | None
     ) -> frozenset[int]:
         """Return the ids of the tasks whose results a run keeps."""
-        from ._keeping import kept_by
+        from ._keeping import check_keep, kept_by
 
         if keep == "targets":
             if targets is None:
                 return frozenset(compiled.plan.leaves)
 
             keep = targets
+        check_keep(keep, self)
         return kept_by(compiled, self._names_of(keep))
 
     def _accepted(self, partly: bool) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ from operator import itemgetter
 
 from ._calls import Gather
 from ._core.states import SUCCEEDED
+from ._names import hint, nearest
 from .errors import TaskNotFoundError
 
 TYPE_CHECKING = False
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ._compile import Compiled
+    from ._definition import Definition
     from ._engine import Engine
 
 
@@ -95,6 +97,27 @@ def reads_of(compiled: Compiled) -> tuple[list[Sequence[int]], list[int]]:
         for upstream in found:
             unread[upstream] += 1
     return reads, unread
+
+
+def check_keep(keep: object, graph: Definition) -> None:
+    """Raise unless it may tell whose results a run of a graph is to keep.
+
+    Raises:
+        TaskNotFoundError: if it is a text, and no task has that name.
+        TypeError: if it is neither a task nor several.
+    """
+    whose = f"run of graph {graph.name!r}"
+    what = 'keep is "all", "targets", or the tasks whose results are kept'
+    if isinstance(keep, str) and keep not in graph:
+        suggestion = nearest(keep, ["all", "targets", *graph])
+        raise TaskNotFoundError(
+            f"{whose}: {what}, and no task is named {keep!r}." + hint(suggestion),
+            keep,
+            suggestion,
+        )
+
+    if not (callable(keep) or hasattr(keep, "__iter__")):
+        raise TypeError(f"{whose}: {what}, got {keep!r}")
 
 
 def kept_by(compiled: Compiled, keep: Iterable[str]) -> frozenset[int]:

@@ -123,6 +123,9 @@ def options_from(
     if fallback not in (None, "threads"):
         raise ValueError(f'{whose}: fallback is "threads" or None, got {fallback!r}')
 
+    if type(priority) is not int:
+        raise TypeError(f"{whose}: priority is an int, got {priority!r}")
+
     if (
         outputs == ()
         and tags == ()
@@ -140,7 +143,7 @@ def options_from(
         timeout=None if timeout is None else seconds(timeout, f"{whose}: timeout"),
         trigger=trigger,
         limit=_limit(limit, whose),
-        priority=_priority(priority, whose),
+        priority=priority,
         tags=frozenset(_names(tags, whose, "tags")),
         fallback=fallback,
     )
@@ -201,13 +204,6 @@ def checked_limits(limits: Mapping[str, int] | None, whose: str) -> dict[str, in
 
         checked_workers(amount, f"{whose} {name!r}")
     return found
-
-
-def _priority(priority: object, whose: str) -> int:
-    if isinstance(priority, bool) or not isinstance(priority, int):
-        raise TypeError(f"{whose}: priority is an int, got {priority!r}")
-
-    return priority
 
 
 class Settings:

@@ -135,9 +135,14 @@ class Lane:
         """Get one more worker to pull from this lane."""
         raise NotImplementedError
 
-    def wake(self) -> None:
-        """Do the same, called from a worker of another lane."""
+    def wake(self) -> Callable[[], object] | None:
+        """Do the same, called from a worker of another lane.
+
+        Returns:
+            What is to be called for that when the lock has been released, if anything.
+        """
         self.hire()
+        return None
 
     def left(self) -> None:
         """Take note that a worker found nothing to do and has left."""

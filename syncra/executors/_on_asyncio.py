@@ -17,7 +17,12 @@ class AsyncioWorker(LoopWorker):
     def start(self) -> None:
         # Not `create_task`: an eager task factory would run it at once, and we are
         # under the lock of the run.
-        self._task = asyncio.Task(self.serve(), loop=asyncio.get_running_loop())
+        # The context is that of the run, whoever happens to have called the loop.
+        self._task = asyncio.Task(
+            self.serve(),
+            loop=asyncio.get_running_loop(),
+            context=self.work.context.copy(),
+        )
 
     def interrupt(self) -> None:
         self.interrupted = True

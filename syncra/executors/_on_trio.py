@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextvars import copy_context
-
 import trio
 from outcome import Error
 
@@ -28,7 +26,7 @@ class TrioWorker(LoopWorker):
         self._outer = trio.CancelScope()
         self._inner = trio.CancelScope()
         self._task = trio.lowlevel.spawn_system_task(
-            self._serve_in_scopes, context=copy_context()
+            self._serve_in_scopes, context=self.work.context.copy()
         )
 
     async def _serve_in_scopes(self) -> None:

@@ -53,7 +53,8 @@ class LoopHost:
         self._work = work
         self._lanes = list(lanes)
         self._event = anyio.Event()
-        self._signalled = False
+        #: Whether the loop is about to look what there is to do for it.
+        self._rung = False
         if running_library() == "trio":
             from ._on_trio import TrioWorker
 
@@ -70,16 +71,30 @@ class LoopHost:
         #: The task whose step is or was being made.
         self.stepping = -1
 
-    def signal(self) -> None:
-        """Wake the resident coroutine, from any thread, under the run's lock."""
-        if not self._signalled:
-            self._signalled = True
-            self.call_soon(self._set)
+    def must_ring(self) -> bool:
+        """Return whether the caller has to `ring` now. Under the run's lock."""
+        if self._rung:
+            return False
+
+        self._rung = True
+        return True
+
+    def ring(self) -> None:
+        """Let the loop look what there is to do for it; from any thread.
+
+        Without the lock if possible: this may let another thread go on at once.
+        """
+        self.call_soon(self._attend)
 
     def request(self, callback: Callable[[], object]) -> None:
         """Have something called in the loop's thread, under the run's lock."""
         self._requests.append(callback)
         self.signal()
+
+    def signal(self) -> None:
+        """Ring unless somebody has. Under the run's lock."""
+        if self.must_ring():
+            self.ring()
 
     def start_worker(self, lane: LoopLane) -> None:
         """Start one more worker. Only on the loop's own thread."""
@@ -91,7 +106,7 @@ class LoopHost:
         """Take note that a worker has come to its end. On the loop's own thread."""
         self.workers.discard(worker)
         if not self.workers and self._work.is_over:
-            self.signal()
+            self._event.set()
 
     async def run(self, begin: Callable[[], None]) -> None:
         """Host the run until it is over.
@@ -104,8 +119,9 @@ class LoopHost:
         forget = watch_for_stalls(self, self._work) if self._lanes else None
         try:
             begin()
+            self._attend()
             try:
-                await self._reside()
+                await self._event.wait()
             except GeneratorExit:
                 self._work.cancel()  # the loop is no more
                 raise
@@ -113,7 +129,7 @@ class LoopHost:
                 # Whoever awaits the run was cancelled. The run ends with it, but only
                 # when all its tasks have ended; that has a limit, the grace.
                 self._work.cancel()
-                await self._reside_to_the_end()
+                await self._wait_to_the_end()
                 raise
         finally:
             if forget is not None:
@@ -121,33 +137,31 @@ class LoopHost:
             for lane in self._lanes:
                 lane.host = None  # lanes and host would keep each other alive
 
-    async def _reside(self) -> None:
+    def _attend(self) -> None:
+        """Do what there is to do, on the loop's own thread."""
         work = self._work
-        while True:
+        try:
             with work.lock:
+                self._rung = False
                 requests, self._requests = self._requests, []
                 for callback in requests:
                     callback()
                 if work.is_over and not self.workers:
+                    self._event.set()
                     return
 
                 for lane in self._lanes:
                     lane.hire_if_ready()
-                if self._signalled:
-                    self._event = anyio.Event()
-                    self._signalled = False
-            await self._event.wait()
+        except BaseException as error:
+            work.crash(error)  # a loop only logs what its callbacks raise
 
-    async def _reside_to_the_end(self) -> None:
+    async def _wait_to_the_end(self) -> None:
         with anyio.CancelScope(shield=True):
             while True:
                 try:
-                    return await self._reside()
+                    return await self._event.wait()
                 except anyio.get_cancelled_exc_class():
                     pass  # asked again; the end is near
-
-    def _set(self) -> None:
-        self._event.set()
 
 
 class LoopLane(Lane):
@@ -178,10 +192,12 @@ class LoopLane(Lane):
         assert self.host is not None
         self.host.start_worker(self)
 
-    def wake(self) -> None:
+    def wake(self) -> Callable[[], object] | None:
         # A host that is still to come looks at its lanes first of all.
-        if self.host is not None:
-            self.host.signal()
+        if self.host is not None and self.host.must_ring():
+            return self.host.ring
+
+        return None
 
     def hire_if_ready(self) -> None:
         """Hire a worker if there is something to do and none is on its way."""
