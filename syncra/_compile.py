@@ -164,7 +164,7 @@ class Compiler:
 
                 self.problems.append(error)
         try:
-            compiled.plan = Plan(predecessors)
+            compiled.plan = Plan(predecessors, self._ids.values())
         except PlanCycle as found:
             problem = self._cycle(found.path)
             if self.problems is None:

@@ -241,11 +241,9 @@ class Engine(Facts):
                 self.supervisor.begin(now)
             if not self.machine.unsettled:
                 self._end(now)
-            for lane in self.lanes:
-                # The event loop looks for itself what there is to do at first.
-                if lane is not served and not lane.on_loop and lane.vacant:
-                    if self.queues[lane.index]:
-                        lane.wake()
+            for lane in self.lanes:  # an event loop looks for itself at first
+                if not (lane is served or lane.on_loop) and self.queues[lane.index]:
+                    lane.wake()
 
     def cancel(self, grace: float | None = None) -> None:
         """Start nothing more, interrupt what can be, give up the rest after a grace.
@@ -410,7 +408,7 @@ class Engine(Facts):
         ring = None
         for lane in self.lanes:
             if lane is not here and lane.vacant and self.queues[lane.index]:
-                ring = lane.wake() or ring  # all loops of a run are one
+                ring = lane.wake() or ring
         return ring
 
     def _announce(self, task: int) -> None:
@@ -433,10 +431,8 @@ class Engine(Facts):
         for callback in self.when_over:
             callback()
         # No circle of references may keep results alive once the run is forgotten.
-        self.when_over.clear()
-        self.listeners.clear()
-        self.lanes.clear()
-        self.loop_lanes.clear()
+        for known in (self.when_over, self.listeners, self.lanes, self.loop_lanes):
+            known.clear()
         if self.supervisor is not None:
             self.supervisor.close()
         self.values[self.compiled.run_slot] = None

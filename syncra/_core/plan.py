@@ -34,11 +34,17 @@ class Plan:
 
     __slots__ = ("counts", "order", "predecessors", "roots", "size", "successors")
 
-    def __init__(self, predecessors: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self,
+        predecessors: Sequence[Sequence[int]],
+        ids: Iterable[int] | None = None,
+    ) -> None:
         size = len(predecessors)
         successors: list[list[int] | tuple[int, ...]] = [_NONE] * size
         counts = [0] * size
-        for task, waits_for in enumerate(predecessors):
+        # One int object for each id, wherever it stands: a run looks at all of them.
+        ids = range(size) if ids is None else ids
+        for task, waits_for in zip(ids, predecessors, strict=True):
             counts[task] = len(waits_for)
             for before in waits_for:
                 followers = successors[before]
@@ -49,11 +55,12 @@ class Plan:
                     successors[before] = [*followers, task]
                 else:
                     followers.append(task)  # type: ignore[union-attr]
+        successors = [tuple(f) for f in successors]
         self.size = size
         self.predecessors = predecessors
         self.successors: Sequence[Sequence[int]] = successors
         self.counts = counts
-        self.roots = [task for task in range(size) if not counts[task]]
+        self.roots = [task for task in ids if not counts[task]]
         self.order = self._sort()
 
     def _sort(self) -> list[int]:

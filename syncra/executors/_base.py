@@ -175,6 +175,10 @@ def work(work: Work, lane: Lane) -> None:
     copy_context = work.context.copy
     advance = work.advance
     context: Any
+    given: Any
+    first: Any
+    second: Any
+    third: Any
     name = current_thread().name
     task = work.enter(lane, name)
     while task >= 0:
@@ -186,10 +190,20 @@ def work(work: Work, lane: Lane) -> None:
             elif slots.__class__ is int:
                 value = context.run(functions[task], values[slots])
             else:
-                value = context.run(functions[task], *slots(values))
+                given = slots(values)
+                if len(given) == 2:  # `f, *given` builds a list first: twice the time
+                    first, second = given
+                    value = context.run(functions[task], first, second)
+                elif len(given) == 3:
+                    first, second, third = given
+                    value = context.run(functions[task], first, second, third)
+                else:
+                    value = context.run(functions[task], *given)
+                given = first = second = third = None
             if value.__class__ is CoroutineType:
                 value = _run_coroutine(value, context)
         except BaseException as error:
+            given = first = second = third = None
             task = work.fail(lane, name, task, error)
         else:
             task = advance(lane, name, task, value)

@@ -114,9 +114,6 @@ class LoopWorker:
             self.release()
 
     async def _serve(self, lane: LoopLane, work: Work) -> None:
-        functions = work.functions
-        arguments = work.arguments
-        values = work.values
         started = work.started
         copy_context = work.context.copy
         advance = work.advance
@@ -125,22 +122,13 @@ class LoopWorker:
         context: Any
         task = work.enter(lane, self)
         while task >= 0:
-            slots = arguments[task]
             try:
                 if started[task] > lane.slice_end:
                     await checkpoint()
                     lane.slice_end = clock() + SLICE
                 host.stepping = task
                 context = copy_context()
-                if slots is None:
-                    coroutine = context.run(functions[task])
-                elif slots.__class__ is int:
-                    coroutine = context.run(functions[task], values[slots])
-                else:
-                    coroutine = context.run(functions[task], *slots(values))
-                if coroutine.__class__ is not CoroutineType:
-                    coroutine = as_coroutine(coroutine)
-                waits_for = context.run(step, coroutine)
+                waits_for = context.run(step, task)
                 if waits_for is not FINISHED:
                     await Resumed(waits_for, context, self, task)
                 value = self.value
@@ -148,20 +136,21 @@ class LoopWorker:
                     refuse_coroutine(value)
             except BaseException as error:
                 self._failed(error)
+                value = self.value = None
                 step = self._first_step()
                 task = work.fail(lane, self, task, error)
             else:
                 task = advance(lane, self, task, value)
                 value = self.value = None
             # What a finished task leaves must not wait for the next one to finish.
-            coroutine = context = None
+            context = None
             if self.interrupted:
                 # It cannot be undone reliably, so another worker goes on.
                 return work.leave(lane, task)
 
     def _first_step(self) -> Callable[[Any], Any]:
-        """Return what makes the first step of one coroutine after another."""
-        self.stepper = stepper = _stepping(self)
+        """Return what makes the first step of one task after another."""
+        self.stepper = stepper = _stepping(self, self.work)
         stepper.send(None)
         return stepper.send
 
@@ -227,15 +216,28 @@ class Resumed:
 
 
 @types.coroutine
-def _stepping(worker: LoopWorker) -> Generator[Any, Any, None]:
-    """Drive one coroutine after another, each as it is sent.
+def _stepping(worker: LoopWorker, work: Work) -> Generator[Any, Any, None]:
+    """Drive the coroutines of one task after another, each task as its id is sent.
 
     What a coroutine awaits comes out; at its end comes FINISHED, and the worker has the
     result. So a coroutine ends without a StopIteration to be raised and caught, which
     takes twice as long as all else here. One that fails ends this too.
     """
+    functions, arguments, values = work.functions, work.arguments, work.values
+    coroutine: Any
     while True:
-        worker.value = yield from (yield FINISHED)
+        task = yield FINISHED
+        slots = arguments[task]
+        if slots is None:
+            coroutine = functions[task]()
+        elif slots.__class__ is int:
+            coroutine = functions[task](values[slots])
+        else:
+            coroutine = functions[task](*slots(values))
+        if coroutine.__class__ is not CoroutineType:
+            coroutine = as_coroutine(coroutine)
+        worker.value = yield from coroutine
+        coroutine = slots = None  # what a task leaves must not wait for the next one
 
 
 class GivenUp(BaseException):
