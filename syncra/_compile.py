@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from ._core.policy import Retry
 
 
+#: How many mistakes are told with what may have been meant; to find that takes time.
+MANY_PROBLEMS = 20
+
+
 class Compiled:
     """Hold a graph as runs need it. Immutable, so any number of runs share one.
 
@@ -418,9 +422,10 @@ class Compiler:
         )
 
     def _unknown(self, definition: Task[..., Any], name: str) -> UnknownDependencyError:
-        suggestion = nearest(
-            name, (known for known in self._ids if known != definition.name)
-        )
+        suggestion = None
+        if not self.problems or len(self.problems) < MANY_PROBLEMS:
+            others = (known for known in self._ids if known != definition.name)
+            suggestion = nearest(name, others)
         return UnknownDependencyError(
             f"task {definition.name!r} ({definition.place}) of graph {self._graph!r} "
             f"depends on {name!r}, and the graph has no task of that name."

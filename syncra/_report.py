@@ -6,15 +6,25 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from ._names import message_of
-from ._records import State, progress_of
+from ._records import Records, State, progress_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from ._journal import Journal
-    from ._records import Records, TaskRecord
+    from ._records import TaskRecord
+
+
+#: Of which tasks the text of a large run tells, the most interesting first.
+BY_INTEREST = (
+    State.FAILED,
+    State.CANCELLED,
+    State.RUNNING,
+    State.SKIPPED,
+    State.PENDING,
+)
 
 
 class Report:
@@ -66,18 +76,8 @@ class Report:
         return json.dumps(self.to_dict(), indent=indent)
 
     def __str__(self) -> str:
-        records = list(self.tasks.values())
-        hidden = 0
-        if len(records) > self.MOST_SHOWN:
-            # What has succeeded needs the least words, what has failed the most.
-            names = [record.name for record in sorted(records, key=_by_interest)]
-            shown = set(names[: self.MOST_SHOWN])
-            records = [
-                record
-                for record in records
-                if record.name in shown and record.state != State.SUCCEEDED
-            ]
-            hidden = len(self.tasks) - len(records)
+        records = [self.tasks[name] for name in self._shown()]
+        hidden = len(self.tasks) - len(records)
         rows = [("task", "state", "attempts", "duration", "why")]
         rows += [
             (
@@ -105,10 +105,27 @@ class Report:
         lines.append(f"graph {shortened(self.graph, 40)!r}: {counts} {took}")
         return "\n".join(lines)
 
+    def _shown(self) -> list[str]:
+        """Return the names of the tasks that the text shows, in topological order.
 
-def _by_interest(record: TaskRecord) -> int:
-    states = (State.FAILED, State.CANCELLED, State.RUNNING, State.SKIPPED)
-    return states.index(record.state) if record.state in states else len(states)
+        Of very many, what has succeeded needs the least words, what failed the most.
+        """
+        if len(self.tasks) <= self.MOST_SHOWN:
+            return list(self.tasks)
+
+        most: dict[State, list[tuple[int, str]]] = {state: [] for state in State}
+        for place, (name, state) in enumerate(self._states()):
+            found = most[state]
+            if len(found) < self.MOST_SHOWN:
+                found.append((place, name))
+        shown = [pair for state in BY_INTEREST for pair in most[state]]
+        return [name for _, name in sorted(shown[: self.MOST_SHOWN])]
+
+    def _states(self) -> Iterable[tuple[str, State]]:
+        if isinstance(self.tasks, Records):
+            return self.tasks.states()
+
+        return ((name, record.state) for name, record in self.tasks.items())
 
 
 def _task_as_dict(record: TaskRecord) -> dict[str, Any]:

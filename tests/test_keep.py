@@ -147,6 +147,11 @@ def test_what_is_not_there_cannot_be_kept() -> None:
     graph = letters()
     with pytest.raises(TaskNotFoundError, match="'x'"):
         graph.run(keep="x")
+    with pytest.raises(TaskNotFoundError, match="Did you mean 'targets'"):
+        graph.run(keep="target")
+    for wrong in (None, 5):
+        with pytest.raises(TypeError, match='keep is "all", "targets", or'):
+            graph.run(keep=wrong)  # type: ignore[arg-type]
     with pytest.raises(TaskNotFoundError, match="result of task 'd'"):
         graph.run(targets="b", keep="d")
 

@@ -1,4 +1,4 @@
-"""Size and repetition: faults 69, 71 and 80 of the catalogue."""
+"""Size and repetition: faults 67 to 71, 73 and 80 of the catalogue."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from tests_helpers import in_a_script
 
 from syncra import Graph, Run, State
+from syncra.errors import TaskNotFoundError
 
 
 def bad() -> None:
@@ -366,3 +367,68 @@ assert grown < 500, f"{grown:.0f} MiB"
 def test_fault_68_two_dense_layers() -> None:
     """Four million edges in a few hundred megabytes; the bar is two GiB."""
     in_a_script(DENSE)
+
+
+def count(value: int) -> int:
+    if value < 0:
+        raise ValueError("bang")
+    return value + 1
+
+
+def count_all(*values: int) -> int:
+    return sum(values)
+
+
+def deep(size: int) -> Graph:
+    """Return a chain of tasks that count."""
+    graph = Graph("deep")
+    before: Any = graph.add(count, name="0")
+    for number in range(1, size):
+        before = graph.add(count, name=str(number), dependencies=before)
+    return graph
+
+
+def broad(size: int) -> Graph:
+    """Return a task, many that depend on it, and one that depends on all of those."""
+    graph = Graph("broad")
+    root = graph.add(count, name="0")
+    names = [str(number) for number in range(1, size - 1)]
+    for name in names:
+        graph.add(count, name=name, dependencies=root)
+    graph.add(count_all, name=str(size - 1), dependencies=names)
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("shape", "executor", "last"),
+    [(deep, "sequential", 1_000_000), (broad, "threads", 2 * 999_998)],
+)
+def test_fault_67_a_million_tasks(shape, executor, last) -> None:
+    """Built, checked, run, reported on; and a failure before all of them."""
+    size = 1_000_000
+    graph = shape(size)
+    graph.check()
+    found = graph.run({"value": 0}, executor=executor)
+    assert found.ok
+    assert found.progress.succeeded == size
+    assert found[str(size - 1)] == last
+    assert len(str(found)) < 20_000
+    del found
+    found = graph.run({"value": -1}, executor=executor, on_error="continue")
+    assert (found.progress.failed, found.progress.skipped) == (1, size - 1)
+    assert found.records[str(size - 1)].skipped_because == ("0",)
+    assert "ValueError: bang" in str(found)
+
+
+def test_fault_73_10_000_mistakes_are_told_at_once() -> None:
+    """To look for what was meant takes time, so only the first ones say that."""
+    graph = Graph("wrong")
+    for number in range(10_000):
+        graph.add(pass_on, name=f"task{number + 1}", dependencies=f"tusk{number}")
+    with pytest.raises(ExceptionGroup, match="10000 mistakes") as caught:
+        graph.check()
+    told = [str(error) for error in caught.value.exceptions]
+    assert "Did you mean 'task1'?" in told[1]
+    assert all(f"'tusk{number}'" in text for number, text in enumerate(told))
+    with pytest.raises(TaskNotFoundError, match="Did you mean 'task4711'"):
+        graph.run(targets="taks4711")
