@@ -160,8 +160,7 @@ class Engine(Facts):
 
     def fail(self, lane: Lane, worker: Worker, task: int, error: BaseException) -> int:
         """Take the error of a task and give its worker the next one."""
-        with self.lock:  # one that is just being asked may turn out to be deaf
-            was_asked = self.was_asked_to_end(task)
+        was_asked = self.has_been_asked(task)
         outcome = outcome_of(self, worker, task, error, was_asked)  # the user's code
         self._acquire()
         try:

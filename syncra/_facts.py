@@ -74,8 +74,13 @@ class Facts:
             return is_lost or now == (RUNNING, worker, started)
 
     def was_asked_to_end(self, task: int) -> bool:
-        """Return whether a running task has been interrupted."""
+        """Return whether a running task has been interrupted. Under the lock."""
         return self.supervisor is not None and self.supervisor.was_asked_to_end(task)
+
+    def has_been_asked(self, task: int) -> bool:
+        """Return the same, without the lock; one that is just being asked has been."""
+        with self.lock:
+            return self.was_asked_to_end(task)
 
     def has_expired(self, task: int) -> bool:
         """Return whether the time of a running task is up."""

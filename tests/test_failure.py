@@ -354,8 +354,11 @@ def test_there_is_no_wait_after_the_last_attempt(ended) -> None:
     graph.add(failing(1), name="flaky", retry=Retry(4, backoff=backoff))
     graph.add(lambda: 1, name="good", retry=Retry(4, backoff=backoff))
     graph.remove("bad")
-    assert ended(graph)[0].ok
-    assert asked == [1]
+    found = ended(graph)[0]
+    assert found.ok
+    # Where several processes take turns, it fails once in each.
+    attempts = len(found.records["flaky"].attempts)
+    assert asked == list(range(1, attempts))
 
 
 @pytest.mark.shares_memory

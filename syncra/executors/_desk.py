@@ -144,7 +144,7 @@ class Desk(Lane):
             else:
                 child.hold(task, data, buffers)
                 # It may also have been given up while its process was beginning.
-                if child.spent or run.was_asked_to_end(task):
+                if child.spent or run.has_been_asked(task):
                     self._put_back(child.take_back())
                 return
 
@@ -258,7 +258,7 @@ class Desk(Lane):
     def _crash_of(self, task: int, death: Died) -> BaseException:
         """Return what the death of its child means for a task."""
         name = self._run.name_of(task)
-        if self._run.was_asked_to_end(task):
+        if self._run.has_been_asked(task):
             return TaskCancelled(f"the process of task {name!r} has ended", name)
 
         exitcode, number, text = ended_by(death.exitcode)

@@ -369,7 +369,7 @@ class ForeignLane(Lane):
     def _fail(self, flight: Flight, error: BaseException) -> int:
         task = flight.task
         error = self._meant_by(flight, error)
-        flight.delivered = self._work.was_asked_to_end(task) or (
+        flight.delivered = self._work.has_been_asked(task) or (
             flight.is_revoked and is_cancelled_error(error)
         )
         self._is_back(flight)
