@@ -67,8 +67,9 @@ FLOORS = (
     # What a graph is.
     {"_definition", "_options"},
     # One run: who runs it, who ends it, who waits for it.
-    {"_facts", "_keeping", "_outcome", "_parts", "_route"},
-    {"_scheduling"},
+    {"observers", "observers._base"},
+    {"_facts", "_keeping", "_observing", "_outcome", "_parts", "_route"},
+    {"_events", "_scheduling"},
     {"_supervisor"},
     {"_engine"},
     {"_rollback", "_signals"},
@@ -80,7 +81,7 @@ FLOORS = (
     {"_command"},
     {"_declare_command"},
     # A definition that can be run, and what users write.
-    {"_nested"},
+    {"_nested", "_preparing"},
     {"_graph"},
     {"_registry"},
     {"_decorator"},

@@ -1,0 +1,39 @@
+"""What watches runs: the protocol of observers.
+
+Give observers to a graph or to one run of it:
+
+    class Alarm(Observer):
+        def task_finished(self, run, task, state):
+            if state == "failed":
+                print("failed:", task)
+
+    graph.run(observers=[Alarm()])
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .._observing import ObserverError as ObserverError
+    from ._base import Observer as Observer
+
+_HOMES = {
+    "Observer": "syncra.observers._base",
+    "ObserverError": "syncra._observing",
+}
+
+__all__ = ["Observer", "ObserverError"]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    from importlib import import_module
+
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
