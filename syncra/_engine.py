@@ -94,7 +94,7 @@ class Engine(Events):
         self.interruption: BaseException | None = None
         #: Called at the end, under the lock.
         self.when_over: list[Callable[[], object]] = []
-        self.listeners: list[Callable[[list[int]], object]] = []
+        self.listeners: list[Callable[[Sequence[int]], object]] = []
         self.shared: dict[str, Any] = {}
         self.run_id = ""
         #: What was written down about the run that this one undoes, if it does.
@@ -373,7 +373,7 @@ class Engine(Events):
         if self.supervisor is not None:
             self.supervisor.started(task, now)
         if self.observing is not None and self.observing.wants_starts:
-            self.observing.started(task, self.attempt_of(task))
+            self.observing.started(task)
 
     def _next(self, lane: Lane, worker: Worker, now: float) -> int:
         task = self.machine.take(lane.index)

@@ -22,13 +22,13 @@ class Events(Facts):
 
     if TYPE_CHECKING:
         keeping: Keeping | None
-        listeners: list[Callable[[list[int]], object]]
+        listeners: list[Callable[[Sequence[int]], object]]
         observing: Observing | None
         plain: bool
 
     _announced = 0  # how many of the machine's dropped tasks are known to them
 
-    def listen(self, listener: Callable[[list[int]], object]) -> None:
+    def listen(self, listener: Callable[[Sequence[int]], object]) -> None:
         """Have `listener` called with the ids of tasks that have been settled."""
         if not self.listeners:
             self._announced = len(self.machine.dropped)
@@ -48,13 +48,16 @@ class Events(Facts):
         from ._observing import Observing
 
         self.observing = Observing(observers, self.journal)
-        self.listen(self.observing.settled)
+        if self.observing.wants_ends:
+            self.listen(self.observing.settled)
+        self.plain = self.plain and not self.observing.wants_starts
 
     def _announce(self, task: int) -> None:
         """Tell the listeners which tasks have been settled just now."""
-        settled = [task] if task >= 0 else []
+        settled: Sequence[int] = (task,) if task >= 0 else ()
         dropped = self.machine.dropped
-        settled += dropped[self._announced :]
-        self._announced = len(dropped)
+        if len(dropped) > self._announced:
+            settled = [*settled, *dropped[self._announced :]]
+            self._announced = len(dropped)
         for listener in self.listeners:
             listener(settled)

@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
+from weakref import WeakMethod
 
 from ._alarm import call_at
 from ._clock import clock
@@ -35,9 +36,11 @@ RUN_STARTED, TASK_STARTED, TASK_RETRYING, TASK_FINISHED, RUN_FINISHED = EVENTS =
     "task_finished",
     "run_finished",
 )
-#: Seconds that an observer has for one call, and all have for what is left to be told
-#: when the run is over.
+#: Seconds that an observer has for one call. Half as many again have all of them for
+#: what is left to be told when the run is over.
 PATIENCE = 5.0
+#: Seconds until the thread that tells looks again, if there is nothing to tell.
+NAP = 0.005
 #: How many errors are kept of a run.
 MOST_ERRORS = 100
 
@@ -70,28 +73,40 @@ class Observing:
         errors: what went wrong with them.
         run: the run, until all is told.
         wants_starts: whether anybody is to be told of each attempt.
+        wants_ends: whether anybody is to be told of each task that is over.
     """
 
     def __init__(self, observers: Sequence[object], journal: Journal) -> None:
         self.errors: list[ObserverError] = []
         self.run: Run | None = None
-        self._journal = journal
+        self._states = journal.states
+        self._past = journal.attempts
         self._names = journal.compiled.names
-        # In reverse, since they are popped.
         self._listeners = {event: _listeners(observers, event) for event in EVENTS}
-        for event in (RUN_STARTED, TASK_STARTED, TASK_RETRYING):
+        for event in (TASK_FINISHED, RUN_FINISHED):
             self._listeners[event].reverse()
         self.wants_starts = bool(self._listeners[TASK_STARTED])
-        self._events: deque[tuple[str, tuple[Any, ...]]] = deque()
+        self.wants_ends = bool(self._listeners[TASK_FINISHED])
+        #: What is to be told: an event and its arguments, or 2 * task where its first
+        #: attempt has started and 2 * task + 1 where it is over. These are so many that
+        #: the garbage collector would spend more time on tuples than all else takes.
+        self._events: deque[tuple[str, tuple[Any, ...]] | int] = deque()
         self._guard = Lock()
         self._is_active = self._is_watched = self._is_last = self._is_over = False
         #: Changes when a thread is given up that does not come back from an observer.
         self._turn = 0
-        self._event = ""
+        #: Wakes the thread that tells from its nap, for the end.
+        self._bell = Lock()
+        self._bell.acquire()
+        #: What is told at present, whom, and since when.
+        self._entry: Any = ()
         self._arguments: tuple[Any, ...] = ()
-        self._pending: list[Listener] = []
-        self._called: object = None
+        self._called: Listener | None = None
         self._since = 0.0
+        #: When what is left after the end of the run is dropped.
+        self._deadline = 0.0
+        #: What a thread that was given up has left to be told, and whom.
+        self._left: tuple[Sequence[Listener], tuple[Any, ...]] = (), ()
         self._when_over: list[Callable[[], object]] = []
 
     # What happens.
@@ -101,9 +116,15 @@ class Observing:
         self.run = run
         self._put(RUN_STARTED)
 
-    def started(self, task: int, attempt: int) -> None:
+    def started(self, task: int) -> None:
         """Take note that an attempt starts."""
-        self._put(TASK_STARTED, self._names[task], attempt)
+        past = self._past.get(task) if self._past else None
+        if past is None:
+            self._events.append(2 * task)
+        else:
+            self._put(TASK_STARTED, self._names[task], 1 + len(past))
+        if not self._is_active:
+            self._activate()
 
     def retrying(
         self, task: int, attempt: int, error: BaseException | None, wait: float
@@ -113,9 +134,10 @@ class Observing:
 
     def settled(self, tasks: Iterable[int]) -> None:
         """Take note that tasks are over."""
-        states = self._journal.states
         for task in tasks:
-            self._put(TASK_FINISHED, self._names[task], STATES[states[task]])
+            self._events.append(2 * task + 1)
+        if not self._is_active:
+            self._activate()
 
     def finish(self, when_over: Callable[[], object]) -> None:
         """Take note that the run is over.
@@ -126,14 +148,22 @@ class Observing:
         self._when_over.append(when_over)
         self._put(RUN_FINISHED)
         self._is_last = True
-        call_at(clock() + PATIENCE, self._hurry)
-        self._activate()  # nobody may want to be told of the end
+        self._allow_time()
+        _call_at(self._deadline, self._hurry)
+        self._activate()
+        self._bell.release()
+
+    def _allow_time(self) -> None:
+        # Longer than it can take until one that hangs is given up.
+        self._deadline = clock() + 1.5 * PATIENCE
 
     def _put(self, event: str, *arguments: Any) -> None:
-        if self._listeners[event]:
-            self._events.append((event, arguments))
-            if not self._is_active:
-                self._activate()
+        if not self._listeners[event]:
+            return
+
+        self._events.append((event, arguments))
+        if not self._is_active:
+            self._activate()
 
     def _activate(self) -> None:
         with self._guard:
@@ -144,7 +174,7 @@ class Observing:
             turn = self._turn
             must_watch, self._is_watched = not self._is_watched, True
         if must_watch:
-            call_at(clock() + PATIENCE, self._watch)
+            _call_at(clock() + PATIENCE, self._watch)
         self._start(turn)
 
     def _start(self, turn: int) -> None:
@@ -161,36 +191,64 @@ class Observing:
     # Telling it.
 
     def _tell(self, turn: int) -> None:
-        """Tell what there is to tell, until there is no more."""
-        events = self._events
+        """Tell what there is to tell, until for a while there is no more."""
+        events, names, states = self._events, self._names, self._states
+        starts, ends = self._listeners[TASK_STARTED], self._listeners[TASK_FINISHED]
+        run = self.run
+        arguments: tuple[Any, ...]
+        pending, arguments = self._left
+        self._left = (), ()
         while True:
-            while self._pending:
-                self._called, method = self._pending.pop()
-                self._since = clock()
+            for listener in pending:
                 error: BaseException | None = None
+                self._called = listener
+                self._since = clock()
                 try:
-                    method(*self._arguments)
+                    listener[1](*arguments)
                 except BaseException as raised:
                     error = raised
-                with self._guard:
-                    if turn != self._turn:
-                        return  # it has taken too long: others go on
-
-                    self._since = 0.0
-                if error is not None:
-                    self._note(self._called, self._event, error)
-                    del error
-            self._arguments = ()
-            try:
-                self._event, arguments = events.popleft()
-            except IndexError:
-                if self._rests():
+                self._since = 0.0
+                if self._turn != turn and self._is_given_up(turn):
                     return
 
-                continue
-            self._arguments = (self.run, *arguments)
-            self._pending = self._listeners[self._event].copy()
-            del arguments
+                if error is not None:
+                    self._note(listener[0], self._event_of(self._entry), error)
+            # Nothing of a run may be held while there is nothing to tell.
+            self._called, error = None, None
+            try:
+                entry: Any = events.popleft()
+            except IndexError:
+                pending = arguments = self._arguments = ()
+                # It costs less to look again soon than to be woken for each event.
+                if not self._is_last and self._bell.acquire(timeout=NAP):
+                    self._bell.release()
+                run = None
+                if not events and self._rests():
+                    return
+
+                run = self.run
+            else:
+                self._entry = entry
+                if type(entry) is tuple:
+                    pending, arguments = self._listeners[entry[0]], (run, *entry[1])
+                elif entry & 1:
+                    task = entry >> 1
+                    pending, arguments = ends, (run, names[task], STATES[states[task]])
+                else:
+                    pending, arguments = starts, (run, names[entry >> 1], 1)
+                self._arguments = arguments
+
+    @staticmethod
+    def _event_of(entry: Any) -> str:
+        """Return the event that an entry of the queue stands for."""
+        if type(entry) is tuple:
+            return str(entry[0])
+
+        return TASK_FINISHED if entry & 1 else TASK_STARTED
+
+    def _is_given_up(self, turn: int) -> bool:
+        with self._guard:  # until the clock has made up its mind
+            return self._turn != turn
 
     def _rests(self) -> bool:
         """Return whether there is nothing to tell at present."""
@@ -213,6 +271,7 @@ class Observing:
             self._is_over = True
         # The run knows this, and must not keep itself alive.
         run, self.run = self.run, None
+        self._arguments = ()
         self._listeners = {event: [] for event in EVENTS}
         self._called = None
         for callback in self._when_over:
@@ -229,22 +288,38 @@ class Observing:
             if not self._is_active:
                 return
 
-            late = self._since and clock() - self._since >= PATIENCE
-            if late:
+            is_late = self._is_late()
+            if is_late:
+                # Whoever comes back sees a change, and asks under the guard.
                 self._turn += 1
-                self._since = 0.0
-                turn, hanging, event = self._turn, self._called, self._event
-                for listeners in (*self._listeners.values(), self._pending):
-                    listeners[:] = [one for one in listeners if one[0] is not hanging]
-        call_at(clock() + PATIENCE / 5, self._watch)
-        if late:
+                is_late = self._is_late()
+                self._turn -= not is_late
+            if is_late:
+                assert self._called is not None
+                turn, entry, hanging = self._turn, self._entry, self._called
+                event = self._event_of(entry)
+                listeners = self._listeners[event]
+                left = listeners[listeners.index(hanging) + 1 :]
+                self._left = left, self._arguments
+                for known in self._listeners.values():
+                    known[:] = [one for one in known if one[0] is not hanging[0]]
+        _call_at(clock() + PATIENCE / 5, self._watch)
+        if is_late:
             message = f"it did not return from {event} in {PATIENCE:g} s: given up"
-            self._note(hanging, event, TimeoutError(message))
+            self._note(hanging[0], event, TimeoutError(message))
+            self._allow_time()  # for the others
             self._start(turn)
+
+    def _is_late(self) -> bool:
+        return bool(self._since) and clock() - self._since >= PATIENCE
 
     def _hurry(self) -> None:
         """Drop what is left to be told but the end. Called by the clock."""
         if self._is_over:
+            return
+
+        if clock() < self._deadline:
+            _call_at(self._deadline, self._hurry)
             return
 
         events, dropped = self._events, 0
@@ -254,9 +329,9 @@ class Observing:
         if dropped:
             message = (
                 f"{dropped:,} events were not told, since that would have taken longer "
-                f"than {PATIENCE:g} s after the end of the run"
+                f"than {1.5 * PATIENCE:g} s after the end of the run"
             )
-            self._note(self._called, TASK_FINISHED, TimeoutError(message))
+            self._note(None, TASK_FINISHED, TimeoutError(message))
 
     def _note(self, observer: object, event: str, error: BaseException) -> None:
         if len(self.errors) >= MOST_ERRORS:
@@ -279,6 +354,18 @@ class Observing:
             exc_info=error,
         )
         error.__traceback__ = None  # its frames know the run, which knows this
+
+
+def _call_at(when: float, method: Callable[[], object]) -> None:
+    """Have the clock call a method, unless its object is no more by then."""
+    this = WeakMethod(method)
+
+    def ring() -> None:
+        known = this()
+        if known is not None:
+            known()
+
+    call_at(when, ring)
 
 
 def _listeners(observers: Iterable[object], event: str) -> list[Listener]:
