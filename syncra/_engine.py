@@ -297,7 +297,7 @@ class Engine(Events):
         if self.supervisor is not None:
             self.supervisor.ended(task)
         self.machine.put_back(task)
-        if self.listeners and self.machine.states[task] != READY:
+        if self.is_told and self.machine.states[task] != READY:
             self._announce(task)
 
     def settle(self, task: int, outcome: Outcome, now: float) -> None:
@@ -337,7 +337,7 @@ class Engine(Events):
                 self.interruption = error
                 journal.cancelled = True
                 self.halt(now)
-        if self.listeners:
+        if self.is_told:
             self._announce(task)
 
     def halt(self, now: float, grace: float | None = None) -> None:
@@ -350,7 +350,7 @@ class Engine(Events):
 
     def follow_up(self, now: float) -> None:
         """Draw the consequences of what was not done by a worker."""
-        if self.listeners:
+        if self.is_told:
             self._announce(NOTHING)
         if self.machine.unsettled:
             self._wake_others(None)
@@ -363,11 +363,11 @@ class Engine(Events):
     def _succeeded(self, task: int, following: int, now: float) -> None:
         """Tell those who want to know of each attempt."""
         if self.supervisor is not None:
-            self.supervisor.ended(task)
+            self.supervisor.advanced(task, following, now)
         if self.listeners:
-            self._announce(task)
-        if following >= 0:
-            self._started(following, now)
+            self._tell_listeners(task)
+        if self.observing is not None:
+            self.observing.advanced(task, following)
 
     def _started(self, task: int, now: float) -> None:
         if self.supervisor is not None:
@@ -409,7 +409,7 @@ class Engine(Events):
         self.is_over = True
         self.journal.ended = now
         self.compiled.order.learn(self.journal)
-        if self.listeners:
+        if self.is_told:
             self._announce(NOTHING)
         for lane in self.lanes:
             lane.over()

@@ -17,6 +17,7 @@ class Events(Facts):
 
     Attributes:
         listeners: called with the ids of tasks that have been settled.
+        is_told: whether anybody is to know of that.
         plain: whether nobody has to be told of each attempt.
     """
 
@@ -26,6 +27,7 @@ class Events(Facts):
         observing: Observing | None
         plain: bool
 
+    is_told = False
     _announced = 0  # how many of the machine's dropped tasks are known to them
 
     def listen(self, listener: Callable[[Sequence[int]], object]) -> None:
@@ -33,6 +35,7 @@ class Events(Facts):
         if not self.listeners:
             self._announced = len(self.machine.dropped)
         self.listeners.append(listener)
+        self.is_told = True
         self.plain = False
 
     def keep_only(self, kept: frozenset[int]) -> None:
@@ -47,13 +50,19 @@ class Events(Facts):
         """Have observers told of everything."""
         from ._observing import Observing
 
-        self.observing = Observing(observers, self.journal)
-        if self.observing.wants_ends:
-            self.listen(self.observing.settled)
-        self.plain = self.plain and not self.observing.wants_starts
+        self.observing = Observing(observers, self.journal, self.machine.dropped)
+        self.is_told = self.is_told or self.observing.wants_ends
+        if self.is_told or self.observing.wants_starts:
+            self.plain = False
 
     def _announce(self, task: int) -> None:
-        """Tell the listeners which tasks have been settled just now."""
+        """Tell which tasks have been settled just now."""
+        if self.observing is not None:
+            self.observing.settled(task)
+        if self.listeners:
+            self._tell_listeners(task)
+
+    def _tell_listeners(self, task: int) -> None:
         settled: Sequence[int] = (task,) if task >= 0 else ()
         dropped = self.machine.dropped
         if len(dropped) > self._announced:

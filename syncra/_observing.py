@@ -68,6 +68,7 @@ class Observing:
     Parameters:
         observers: who is told, the first one first.
         journal: what is known of the run.
+        dropped: those tasks that are settled without having been running; it grows.
 
     Attributes:
         errors: what went wrong with them.
@@ -76,11 +77,15 @@ class Observing:
         wants_ends: whether anybody is to be told of each task that is over.
     """
 
-    def __init__(self, observers: Sequence[object], journal: Journal) -> None:
+    def __init__(
+        self, observers: Sequence[object], journal: Journal, dropped: Sequence[int]
+    ) -> None:
         self.errors: list[ObserverError] = []
         self.run: Run | None = None
         self._states = journal.states
         self._past = journal.attempts
+        self._dropped = dropped
+        self._known = 0  # how many of them have been put down
         self._names = journal.compiled.names
         self._listeners = {event: _listeners(observers, event) for event in EVENTS}
         for event in (TASK_FINISHED, RUN_FINISHED):
@@ -118,11 +123,11 @@ class Observing:
 
     def started(self, task: int) -> None:
         """Take note that an attempt starts."""
-        past = self._past.get(task) if self._past else None
-        if past is None:
-            self._events.append(2 * task)
+        if task in self._past:
+            attempt = 1 + len(self._past[task])
+            self._put(TASK_STARTED, self._names[task], attempt)
         else:
-            self._put(TASK_STARTED, self._names[task], 1 + len(past))
+            self._events.append(2 * task)
         if not self._is_active:
             self._activate()
 
@@ -132,12 +137,31 @@ class Observing:
         """Take note that an attempt has failed and another one follows."""
         self._put(TASK_RETRYING, self._names[task], attempt, error, wait)
 
-    def settled(self, tasks: Iterable[int]) -> None:
-        """Take note that tasks are over."""
-        for task in tasks:
+    def advanced(self, task: int, following: int) -> None:
+        """Take note of a success, and of what its worker goes on with, if not < 0."""
+        if self.wants_ends:
             self._events.append(2 * task + 1)
+            if len(self._dropped) > self._known:
+                self._note_dropped()
+        if following >= 0 and self.wants_starts:
+            self.started(following)
+        elif not self._is_active:
+            self._activate()
+
+    def settled(self, task: int) -> None:
+        """Take note that tasks are over: this one, if not < 0, and dropped ones."""
+        if not self.wants_ends:
+            return
+
+        if task >= 0:
+            self._events.append(2 * task + 1)
+        self._note_dropped()
         if not self._is_active:
             self._activate()
+
+    def _note_dropped(self) -> None:
+        known, self._known = self._known, len(self._dropped)
+        self._events.extend([2 * task + 1 for task in self._dropped[known:]])
 
     def finish(self, when_over: Callable[[], object]) -> None:
         """Take note that the run is over.

@@ -88,6 +88,15 @@ class Supervisor:
             # The next attempt has a patience of its own.
             self._patience = [entry for entry in self._patience if entry[1] != task]
 
+    def advanced(self, task: int, following: int, now: float) -> None:
+        """Take note of a success, and of what its worker goes on with, if not < 0."""
+        if self._expired or self._interrupted or self._patience:
+            self.ended(task)
+        elif self.deadlines is not None:
+            self.deadlines.end(task)
+        if following >= 0:
+            self.started(following, now)
+
     def accepts(self, worker: Worker, task: int) -> bool:
         """Return whether the result that a worker reports still counts."""
         if task in self._expired:
