@@ -337,6 +337,8 @@ class Graph(Definition):
                 named. All others are let go as soon as every task that takes them is
                 over, so that a long chain needs no more memory than a short one.
             observers: who is told what happens in the run, after those of the graph.
+            progress: whether to show how the run goes on; or a `ProgressDisplay`, which
+                says how.
 
         Raises:
             GraphError: if the graph has a mistake.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._definition import Target
     from ._task import Dependencies, Task
     from .executors import AnyExecutor, Executor
+    from .observers import ProgressDisplay
 
     #: Whose results a run keeps: "all", "targets", or those of some tasks.
     Keep: TypeAlias = str | Iterable[Target]
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
         grace: float | None
         keep: Keep
         observers: Iterable[object]
+        progress: bool | ProgressDisplay
 
 
 def new_task(

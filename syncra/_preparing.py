@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._graph import Graph
     from ._options import Keep
     from .executors import AnyExecutor
+    from .observers import ProgressDisplay
 
 
 def prepare(
@@ -34,6 +35,7 @@ def prepare(
     grace: float | None = None,
     keep: Keep = "all",
     observers: Iterable[object] = (),
+    progress: bool | ProgressDisplay = False,
 ) -> Engine:
     """Return what will run a graph; see `Graph.run` for the parameters."""
     whose = f"run of graph {graph.name!r}"
@@ -56,6 +58,10 @@ def prepare(
         from ._observing import checked_observers
 
         settings.observers += checked_observers(observers, whose)
+    if progress is not False:
+        from .observers._progress import display_of
+
+        settings.observers += display_of(progress, whose)
     if targets is not None:
         targets = graph.names_of(targets)  # it may be an iterator
     compiled = graph.compiled(targets)

@@ -68,6 +68,9 @@ FLOORS = (
     {"_definition", "_options"},
     # One run: who runs it, who ends it, who waits for it.
     {"observers", "observers._base"},
+    {"observers._view"},
+    {"observers._live", "observers._notebook"},
+    {"observers._progress"},
     {"_facts", "_keeping", "_observing", "_outcome", "_parts", "_route"},
     {"_events", "_scheduling"},
     {"_supervisor"},

@@ -1,4 +1,4 @@
-"""What watches runs: the protocol of observers.
+"""What watches runs: the protocol of observers, and a display of progress.
 
 Give observers to a graph or to one run of it:
 
@@ -14,13 +14,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .._observing import ObserverError as ObserverError
     from ._base import Observer as Observer
+    from ._progress import ProgressDisplay as ProgressDisplay
 
 _HOMES = {
     "Observer": "syncra.observers._base",
     "ObserverError": "syncra._observing",
+    "ProgressDisplay": "syncra.observers._progress",
 }
 
-__all__ = ["Observer", "ObserverError"]
+__all__ = ["Observer", "ObserverError", "ProgressDisplay"]
 
 
 def __getattr__(name: str) -> object:
