@@ -235,7 +235,8 @@ import importlib.util, logging, sys
 found = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *more: None if name == "rich" else found(name)
 sys.modules["rich"] = None
-logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(name)s %(message)s")
+form = "%(name)s %(message)s"
+logging.basicConfig(level=logging.INFO, stream=sys.stdout, format=form)
 
 from syncra import Graph
 from syncra.errors import MissingExtraError
