@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .._core import states as core
-from ._wiring import inputs_by_task, levels_of, remarks_on, wires_of
+from ._wiring import inputs_by_task, remarks_on, wires_of
 from ._words import check_choice, counted, one_line, some_of
 from .folding import keys_of
 
@@ -131,12 +131,11 @@ def picture_of(
     boxes, box_of = _boxes(compiled, states, keys)
     edges = _edges(wires, box_of)
     if direction is None:
-        is_long = keys is None and max(levels_of(compiled), default=0)
-        direction = "TB" if is_long >= MOST_TO_THE_RIGHT else "LR"
+        direction = "TB" if _length(boxes, edges) > MOST_TO_THE_RIGHT else "LR"
     inputs = _inputs(compiled, boxes, box_of, edges)
     counts = counted(compiled.plan.size, "task")
     if states is not None:
-        counts = _counts(states[task] for task in range(compiled.plan.size)) or counts
+        counts = _counts(states) or counts
     title = one_line(compiled.graph, LENGTH_OF_A_NAME)
     return Picture(title, counts, direction, [*inputs, *boxes], edges)
 
@@ -199,12 +198,10 @@ def _box_of_group(
 
 def _counts(states: Iterable[int]) -> str:
     """Return how many tasks are in each state."""
-    counts = dict.fromkeys(BY_INTEREST, 0)
+    counts = dict.fromkeys(STATE_NAMES, 0)
     for state in states:
         counts[STATE_NAMES[state]] += 1
-    return ", ".join(
-        f"{count:,} {name}" for name, count in reversed(counts.items()) if count
-    )
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
 
 
 def _edges(wires: Sequence[Wire], box_of: Sequence[Box]) -> list[Edge]:
@@ -223,6 +220,20 @@ def _edges(wires: Sequence[Wire], box_of: Sequence[Box]) -> list[Edge]:
             edge.count += 1
             edge.is_order = edge.is_order and wire.is_order
     return list(edges.values())
+
+
+def _length(boxes: list[Box], edges: list[Edge]) -> int:
+    """Return how many boxes the longest path has. Edges that lead back do not count."""
+    places = {box.id: place for place, box in enumerate(boxes)}
+    after: list[list[int]] = [[] for _ in boxes]
+    for edge in edges:
+        after[places[edge.source]].append(places[edge.target])
+    lengths = [1] * len(boxes)
+    for place, followers in enumerate(after):
+        for follower in followers:
+            if follower > place:
+                lengths[follower] = max(lengths[follower], lengths[place] + 1)
+    return max(lengths, default=0)
 
 
 def _inputs(

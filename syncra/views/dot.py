@@ -18,6 +18,8 @@ _SHAPES = {
     "group": "box3d",
     "failed": "octagon",
 }
+#: Shapes whose corners are far out need less room within, those with a rim more.
+_MARGINS = {"parallelogram": "0,0", "octagon": "0.04,0.02", "box3d": "0.18,0.12"}
 
 
 def dot(picture: Picture, attributes: Mapping[str, str] | None = None) -> str:
@@ -81,6 +83,8 @@ def _box(box: Box) -> str:
         "tooltip": box.hint,
         "class": " ".join(filter(None, (box.kind, box.state))),
     }
+    if shape in _MARGINS:
+        attributes["margin"] = _MARGINS[shape]
     return f"{box.id} [label=<{text}>, {_listed(attributes)}]"
 
 
@@ -89,22 +93,30 @@ def _edge(edge: Edge) -> str:
     if edge.is_order:
         attributes["style"] = "dashed"
     # Otherwise the hint would say what we call the boxes.
-    what = edge.label or ("order only" if edge.is_order else "result")
+    what = edge.label or ("order" if edge.is_order else "data")
     attributes["tooltip"] = attributes["labeltooltip"] = what
     label = f"label=<{markup(edge.label)}>, " if edge.label else ""
     return f"{edge.source} -> {edge.target} [{label}{_listed(attributes)}]"
 
 
 def _listed(attributes: Mapping[str, str]) -> str:
-    return ", ".join(f"{name}={quoted(value)}" for name, value in attributes.items())
+    return ", ".join(
+        f"{name}={quoted(value, name.endswith('tooltip'))}"
+        for name, value in attributes.items()
+    )
 
 
-def quoted(text: str) -> str:
-    """Return a text as a string, in which Graphviz finds nothing to replace."""
-    text = escape(text, quote=False).replace("\\", "\\\\").replace('"', '\\"')
+def quoted(text: str, is_hint: bool = False) -> str:
+    """Return a text as a string, in which Graphviz finds nothing to replace.
+
+    In hints it looks twice for what to replace.
+    """
+    backslash = "\\" * (4 if is_hint else 2)
+    text = escape(text, quote=False).replace("\\", backslash).replace('"', '\\"')
     return f'"{text}"'
 
 
 def markup(text: str) -> str:
     """Return a text for a label of markup, in which it is nothing but text."""
-    return escape(text).replace("\\", "\\\\")
+    # A label that ends with a bracket is a syntax error to Graphviz 2.
+    return escape(text).replace("\\", "\\\\").replace("]", "&#93;")

@@ -11,7 +11,7 @@ from ._words import check_choice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Literal, TypeAlias
 
     from .._compile import Compiled
@@ -29,7 +29,7 @@ MOST_EDGES = 400
 #: The most boxes of a picture that has been folded.
 MOST_BOXES = 40
 #: Fewer boxes than these say little of a graph.
-FEW_BOXES = 4
+FEW_BOXES = 3
 
 #: What names are made of: words, also those of camelCase, and numbers.
 _WORDS = re.compile(r"\d+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+")
@@ -57,7 +57,7 @@ def keys_of(compiled: Compiled, wires: Sequence[Wire], fold: Fold) -> list[Key] 
     keys = None
     if fold != "prefix":
         keys = _by_tags(compiled, wires)
-    if keys is None or (fold == "auto" and len(set(keys)) < FEW_BOXES):
+    if keys is None or (fold == "auto" and len(set(keys)) == 1):
         keys = _by_prefix(compiled, wires, range(compiled.plan.size))
     return keys
 
@@ -72,12 +72,15 @@ def _by_tags(compiled: Compiled, wires: Sequence[Wire]) -> list[Key] | None:
     if len(untagged) == len(tags):
         return None
 
-    keys: list[Key] = [(", ".join(sorted(found)), "tagged") for found in tags]
+    keys: list[Key] = [
+        (", ".join(sorted(found)), "tag" if len(found) == 1 else "tags")
+        for found in tags
+    ]
     if len(set(keys)) > MOST_BOXES:
         # Each task has a mixture of its own: what counts is the most common one.
         counts = Counter(tag for found in tags for tag in found)
         keys = [
-            (min(found, key=lambda tag: (-counts[tag], tag)) if found else "", "tagged")
+            (min(found, key=lambda tag: (-counts[tag], tag)) if found else "", "tag")
             for found in tags
         ]
     if len(set(keys)) > MOST_BOXES:
@@ -100,43 +103,69 @@ def _by_prefix(
     Where names tell nothing, by how far down the graph tasks are.
     """
     keys: list[Key] = list(range(compiled.plan.size))
-    some = min(MOST_BOXES, max(len(tasks) // 2, 1))
-    prefixes = _prefixes(compiled, tasks)
-    for words in range(_MOST_WORDS, 0, -1):
-        for task in tasks:
-            keys[task] = (_prefix(compiled, prefixes, task, words) + "*", "")
-        if len({keys[task] for task in tasks}) <= some and _fits(keys, wires):
+    most = min(MOST_BOXES, max(len(tasks) // 2, 1))
+    words = {
+        task: [word.end() for word in islice(_WORDS.finditer(name), _MOST_WORDS)]
+        for task, name in ((task, compiled.names[task]) for task in tasks)
+    }
+    for groups in _divisions(compiled, words, most):
+        for prefix, members in groups.items():
+            for task in members:
+                keys[task] = (prefix + "*", "")
+        if _fits(keys, wires):
             return _divided(compiled, wires, tasks, keys)
 
-    if len(tasks) <= MOST_BOXES and _fits(keys, wires):
-        return keys  # each a name of its own, but few
+    alone: list[Key] = list(range(compiled.plan.size))
+    if len(tasks) <= MOST_BOXES and _fits(alone, wires):
+        return alone  # each a name of its own, but few
 
     return _by_levels(compiled, tasks, keys, named=False)
 
 
-def _prefixes(compiled: Compiled, tasks: Iterable[int]) -> dict[int, list[int]]:
-    """Return where the words at the begin of the names of tasks end."""
-    return {
-        task: [word.end() for word in islice(_WORDS.finditer(compiled.names[task]), 8)]
-        for task in tasks
-    }
+def _divisions(
+    compiled: Compiled, words: Mapping[int, list[int]], most: int
+) -> list[dict[str, list[int]]]:
+    """Return ways to put tasks into at most so many groups by prefix, the finest first.
 
+    Parameters:
+        compiled: the graph.
+        words: where the words at the begin of the name of each task end.
+        most: how many groups there may be.
+    """
 
-def _prefix(
-    compiled: Compiled, prefixes: dict[int, list[int]], task: int, words: int
-) -> str:
-    name, ends = compiled.names[task], prefixes[task]
-    if len(ends) <= words and len(ends) < _MOST_WORDS:
-        return name
+    def divided(tasks: Iterable[int], count: int) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for task in tasks:
+            name, ends = compiled.names[task], words[task]
+            prefix = name[: ends[count - 1]] if count <= len(ends) else name
+            found.setdefault(prefix, []).append(task)
+        return found
 
-    return name[: ends[words - 1]]
+    groups = divided(words, 1)
+    if len(groups) > most:
+        return []
+
+    ways = [groups]
+    for count in range(2, _MOST_WORDS + 1):
+        finer: dict[str, list[int]] = {}
+        size = len(groups)
+        for prefix, tasks in groups.items():
+            parts = divided(tasks, count)
+            if len(parts) * 2 > len(tasks) or size - 1 + len(parts) > most:
+                parts = {prefix: tasks}  # next to nothing in common any more
+            size += len(parts) - 1
+            finer.update(parts)
+        if len(finer) > len(groups):
+            ways.append(finer)
+        groups = finer
+    return ways[::-1]
 
 
 def _divided(
     compiled: Compiled, wires: Sequence[Wire], tasks: Sequence[int], keys: list[Key]
 ) -> list[Key]:
     """Divide boxes by level where there are so few that they say nothing."""
-    if len(set(keys)) >= FEW_BOXES or len(tasks) <= MOST_BOXES:
+    if len(set(keys)) >= FEW_BOXES or len(tasks) <= MOST_BOXES or not wires:
         return keys
 
     divided = _by_levels(compiled, tasks, keys, named=True)

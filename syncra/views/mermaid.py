@@ -61,6 +61,8 @@ def escaped(text: str) -> str:
     Everything but letters and digits is given by number: there are quotes, brackets,
     HTML, Markdown, icons and directives that would do something.
     """
+    # It marks numbers with a letter of its own, which would end up as one.
+    text = text.replace("ﬂ", "fl")
     return "".join(
         letter
         if letter.isalnum() or letter in " _," or ord(letter) > 0x2000
