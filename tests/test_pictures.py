@@ -509,3 +509,18 @@ def test_fault_119_the_real_mermaid_draws_any_name(render: Any) -> None:
     assert special[f"t{SPECIAL.index('a' + chr(10) + 'b')}"] == "a b"
     assert dict(result["found"][2]["boxes"])["t2"] == "enrich\nasync"
     assert result["found"][0]["title"].startswith('we"ird --- %%{init} <b> # {')
+
+
+def test_the_pictures_of_the_documentation_are_those_of_its_examples() -> None:
+    page = Path(__file__).parent.parent / "docs" / "pictures.md"
+    blocks = re.findall(r"```(python|mermaid)\n(.*?)```", page.read_text("utf-8"), re.S)
+    names: dict[str, Any] = {}
+    drawn = []
+    for number, (language, text) in enumerate(blocks):
+        if language == "python":
+            exec(text, names)
+        else:
+            shown = "run" if "run = " in blocks[number - 1][1] else "graph"
+            assert text == names[shown].to_mermaid()
+            drawn.append(shown)
+    assert drawn == ["graph", "run", "graph"]
