@@ -83,22 +83,42 @@ def _slot(source: Source, layout: Layout) -> int:
     return layout.input(source.name)
 
 
+def slots_of(arguments: Arguments) -> tuple[int, ...]:
+    """Return the slots that arguments are fetched from."""
+    if arguments is None:
+        return ()
+
+    if isinstance(arguments, int):
+        return (arguments,)
+
+    if isinstance(arguments, itemgetter):
+        slots: tuple[int, ...] = arguments.__reduce__()[1]  # type: ignore[assignment]
+        return slots
+
+    assert isinstance(arguments, Gather)
+    return arguments.slots
+
+
 class Gather:
     """Fetch arguments that are parts of results or the run context among others.
 
     Attributes:
         slots: the slots whose values are fetched, or parts of them.
+        parts: for each slot the name of the part of its value, or None for all of it.
         takes_context: whether the run context is among the arguments.
     """
 
-    __slots__ = ("_getters", "slots", "takes_context")
+    __slots__ = ("_getters", "parts", "slots", "takes_context")
 
     def __init__(self, task: int, sources: Sequence[Source], layout: Layout) -> None:
         self.takes_context = any(isinstance(one, FromContext) for one in sources)
+        fetched = [one for one in sources if not isinstance(one, FromContext)]
         self.slots = tuple(
             one.task if isinstance(one, PartOf) else _slot(one, layout)
-            for one in sources
-            if not isinstance(one, FromContext)
+            for one in fetched
+        )
+        self.parts = tuple(
+            one.output if isinstance(one, PartOf) else None for one in fetched
         )
         self._getters = [self._getter(task, source, layout) for source in sources]
 

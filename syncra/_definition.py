@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from threading import RLock
 
 from ._compile import Compiler
+from ._drawable import Drawable
 from ._names import hint, listed, nearest
 from ._task import Part, Task
 from .errors import (
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _MOST_KEPT = 32
 
 
-class Definition(Mapping[str, "Task[..., Any]"]):
+class Definition(Drawable, Mapping[str, "Task[..., Any]"]):
     """Hold named tasks and the edges between them, and compile them when asked.
 
     `Graph` adds to it how tasks are declared and how they are run.
@@ -213,6 +214,14 @@ class Definition(Mapping[str, "Task[..., Any]"]):
 
     def __repr__(self) -> str:
         return f"<Graph {self.name!r} of {len(self._tasks)} tasks>"
+
+    def __str__(self) -> str:
+        from .views.text import tree
+
+        return tree(self.name, list(self._tasks.values()), self.compiled)
+
+    def _to_draw(self) -> tuple[Compiled, None]:
+        return self.compiled(), None
 
     @property
     def inputs(self) -> dict[str, Input]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
-
-from ._calls import Gather
+from ._calls import Gather, slots_of
 from ._core.states import SUCCEEDED
 from ._names import hint, nearest
 from .errors import TaskNotFoundError
@@ -78,18 +76,9 @@ def reads_of(compiled: Compiled) -> tuple[list[Sequence[int]], list[int]]:
     unread = [0] * size
     reads: list[Sequence[int]] = []
     for task, arguments in enumerate(compiled.arguments):
-        slots: Sequence[int]
-        if arguments is None:
-            slots = ()
-        elif isinstance(arguments, int):
-            slots = (arguments,)
-        elif isinstance(arguments, itemgetter):
-            slots = arguments.__reduce__()[1]  # type: ignore[assignment]
-        else:
-            assert isinstance(arguments, Gather)
-            slots = arguments.slots
-            if arguments.takes_context:
-                slots = [*slots, *compiled.plan.predecessors[task]]
+        slots: Sequence[int] = slots_of(arguments)
+        if isinstance(arguments, Gather) and arguments.takes_context:
+            slots = [*slots, *compiled.plan.predecessors[task]]
         found = [slot for slot in slots if slot < size]
         if len(found) > 1:
             found = list(dict.fromkeys(found))

@@ -10,6 +10,7 @@ from ._calls import part_of
 from ._completed import Completed, wait_on_loop
 from ._core import states as core
 from ._core.policy import seconds
+from ._drawable import Drawable
 from ._lookup import id_of
 from ._raising import error_of, raise_again
 from ._session import Session
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, NoReturn, TypeVar, overload
 
+    from ._compile import Compiled
     from ._engine import Engine
     from ._observing import ObserverError
     from ._records import Progress, Records, TaskRecord
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     R = TypeVar("R")
 
 
-class Run(Mapping[str, object]):
+class Run(Drawable, Mapping[str, object]):
     """Hold one execution of a graph: its results, its records, and a handle on it.
 
     As a mapping it gives the results: `run[task]` or `run["name"]`. Iteration, `len`
@@ -323,6 +325,9 @@ class Run(Mapping[str, object]):
             return repr(self)
 
         return str(self.report())
+
+    def _to_draw(self) -> tuple[Compiled, bytes]:
+        return self._journal.compiled, bytes(self._journal.states)
 
     def __del__(self) -> None:
         # An unfinished constructor leaves no attributes.

@@ -49,6 +49,14 @@ FLOORS = (
     # What is known of a run.
     {"_context", "_journal", "_lookup", "_records"},
     {"_report"},
+    # How graphs and runs are drawn; knows what was compiled, and states.
+    {"views", "views._colours", "views._words"},
+    {"views._wiring"},
+    {"views.folding", "views.text"},
+    {"views._model"},
+    {"views.dot", "views.mermaid"},
+    {"views.drawing"},
+    {"_drawable"},
     # Where tasks run; knows lanes and calls, nothing of graphs.
     {"executors._pool"},
     {"executors._private_loop"},

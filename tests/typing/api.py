@@ -175,3 +175,13 @@ def in_pools(processes: ProcessPoolExecutor, any_pool: Executor) -> None:
 
 
 functions: list[Callable[..., Any]] = [extract, enrich]  # tasks are callables
+
+# Graphs and runs are drawn alike.
+assert_type(graph.to_mermaid(direction="TB", fold=None), str)
+assert_type(run.to_mermaid(fold="tags"), str)
+assert_type(graph.to_dot(direction="LR", fold="prefix"), str)
+assert_type(run.to_dot(), str)
+assert_type(graph.draw("graph.svg"), Path)
+assert_type(run.draw(Path("run.png"), direction=None, fold="auto"), Path)
+graph.to_dot(direction="RL")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+run.draw("run.svg", fold=False)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,1 @@
+"""What users look at: graphs and runs as pictures and as text."""
