@@ -14,6 +14,7 @@ from ._calls import (
     arguments_of,
     fetch,
 )
+from ._compiled import Compiled
 from ._core.machine import ALL_DONE, ALL_SUCCEEDED, TRIGGERS
 from ._core.plan import Plan, PlanCycle
 from ._inputs import Input
@@ -28,84 +29,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._binding import Binding
-    from ._calls import Arguments, Values
-    from ._core.policy import Retry
 
 
 #: How many mistakes are told with what may have been meant; to find that takes time.
 MANY_PROBLEMS = 20
-
-
-class Compiled:
-    """Hold a graph as runs need it. Immutable, so any number of runs share one.
-
-    Attributes:
-        graph: name of the graph, for messages.
-        tasks: the tasks; a task's id is its position.
-        names: their names.
-        ids: id of each task by name.
-        plan: the shape of the graph.
-        functions: what is called for each task.
-        arguments: how its arguments are fetched, see `_calls`.
-        is_async: 1 for each task whose call gives a coroutine.
-        template: what a run's list of values starts from.
-        run_slot: the slot of that list that holds the run.
-        input_slots: the slot of each input, by name.
-        inputs: a description of each input, by name.
-        routes: what executors made of it, kept by them (see `_route`).
-        limits: seconds that an attempt may take, of the tasks that have a timeout.
-        retries: the retry policies, of the tasks that have one.
-        triggers: the trigger of each task, or None if all are the default.
-        priorities: the priority of each task, or None if all are 0.
-        capacities: how much there is of each limit that tasks take from.
-        needs: what tasks take while they run, of those that take something: pairs of
-            the number of a limit and an amount.
-        order: what is known of the best order of its tasks (see `_scheduling`).
-    """
-
-    __slots__ = (
-        "arguments",
-        "capacities",
-        "functions",
-        "graph",
-        "ids",
-        "input_slots",
-        "inputs",
-        "is_async",
-        "limits",
-        "names",
-        "needs",
-        "order",
-        "plan",
-        "priorities",
-        "retries",
-        "routes",
-        "run_slot",
-        "tasks",
-        "template",
-        "triggers",
-    )
-
-    graph: str
-    tasks: tuple[Task[..., Any], ...]
-    names: tuple[str, ...]
-    ids: dict[str, int]
-    plan: Plan
-    functions: list[Callable[..., Any]]
-    arguments: list[Arguments]
-    is_async: bytearray
-    template: Values
-    run_slot: int
-    input_slots: dict[str, int]
-    inputs: dict[str, Input]
-    routes: dict[object, Any]
-    limits: dict[int, float]
-    retries: dict[int, Retry]
-    triggers: bytearray | None
-    priorities: list[int] | None
-    capacities: list[int]
-    needs: dict[int, tuple[tuple[int, int], ...]]
-    order: Any
 
 
 class Compiler:
@@ -158,6 +85,7 @@ class Compiler:
         compiled.triggers = compiled.priorities = compiled.order = None
         compiled.capacities = list(self._limits.values())
         compiled.needs = {}
+        compiled.logs = {}
         predecessors: list[Sequence[int]] = [()] * count
         for task, definition in enumerate(compiled.tasks):
             try:
@@ -227,6 +155,8 @@ class Compiler:
             compiled.retries[task] = options.retry
         if options.limit is not None:
             compiled.needs[task] = self._needs(definition, options.limit)
+        if options.log is not None:
+            compiled.logs[task] = options.log
         if options.priority:
             if compiled.priorities is None:
                 compiled.priorities = [0] * len(self._tasks)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from logging import Logger
     from typing import Any, Protocol
 
-    from ._compile import Compiled
+    from ._compiled import Compiled
     from ._core.machine import Machine
     from ._journal import Journal
 

@@ -65,6 +65,7 @@ else:
         priority=0,
         tags=(),
         fallback=None,
+        log=None,
         graph_name=None,
     ):
         """Make a task of the decorated function.
@@ -105,6 +106,8 @@ else:
             tags: labels of the task.
             fallback: "threads" to run a function there that should run in another
                 process but cannot be sent to one; its record has a warning then.
+            log: the file that the log records of the task are written to, beside that
+                of its graph; see `syncra.observers.LogFile`.
             graph_name: another spelling of `graph`.
 
         Raises:
@@ -147,6 +150,7 @@ else:
             "priority": priority,
             "tags": tags,
             "fallback": fallback,
+            "log": log,
         }
 
         def decorate(function):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any, Self, TypeAlias
 
-    from ._compile import Compiled
+    from ._compiled import Compiled
     from ._inputs import Input
 
     Target: TypeAlias = "Task[..., Any] | str | Callable[..., Any]"

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from ._compile import Compiled
+    from ._compiled import Compiled
     from .views._model import Direction, Picture
     from .views.folding import Fold
 

@@ -22,6 +22,7 @@ from ._core.states import READY, RUNNING
 from ._events import Events
 from ._interpreter import has_gil
 from ._journal import Journal
+from ._origins import Origins, are_wanted
 from ._outcome import FAIL, INTERRUPT, RETRY, SKIP, Outcome, outcome_of, timed_out
 from ._parts import Parts
 from ._route import Route, route
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from contextvars import Context
     from typing import Any
 
-    from ._compile import Compiled
+    from ._compiled import Compiled
     from ._keeping import Keeping
     from ._observing import Observing
     from ._options import Settings
@@ -109,6 +110,12 @@ class Engine(Events):
         self.observing: Observing | None = None
         if settings.observers:
             self.observe(settings.observers)
+        #: What tells contexts which task they are of, if anybody wants to know.
+        self.origins: Origins | None = None
+        if are_wanted() or settings.log_writer is not None:
+            names, past = compiled.names, journal.attempts
+            known = compiled.graph, self.identify(), names, past
+            self.origins = Origins(self.context, *known)
         #: The runs that tasks of this one have started.
         self.parts: Parts = Parts(self, is_part=context is None)
 

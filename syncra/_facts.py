@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence, Sized
     from threading import Lock
 
-    from ._compile import Compiled
+    from ._compiled import Compiled
     from ._context import Context as RunContext
     from ._core.machine import Machine
     from ._journal import Journal

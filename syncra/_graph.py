@@ -10,6 +10,7 @@ from ._names import calling_place
 from ._options import (
     check_on_error,
     checked_limits,
+    log_file,
     new_task,
     options_from,
 )
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ._declare_command import Arguments, CommandOptions
     from ._decorator import Decorator
     from ._engine import Engine
-    from ._options import NamedOptions, RunOptions
+    from ._options import Log, NamedOptions, RunOptions
     from ._run import Run
     from ._task import AsyncTask
     from .executors import AnyExecutor, Executor
@@ -58,6 +59,8 @@ class Graph(Definition):
             they say so with `limit=`. In each run: two runs at once have twice that.
 
         observers: who is told what happens in its runs; see `syncra.observers`.
+        log: the file that the log records of all tasks are written to; see
+            `syncra.observers.LogFile`.
 
     Raises:
         TypeError: if a number is none.
@@ -85,6 +88,7 @@ class Graph(Definition):
         on_error: str = "raise",
         limits: Mapping[str, int] | None = None,
         observers: Iterable[object] = (),
+        log: Log | None = None,
     ) -> None:
         whose = "graph" if name is None else f"graph {name!r}"
         super().__init__(name, checked_limits(limits, f"{whose}: limits"))
@@ -95,6 +99,7 @@ class Graph(Definition):
         check_on_error(on_error, whose)
         self.on_error = on_error
         self.observers: tuple[object, ...] = ()
+        self.log = None if log is None else log_file(log, whose)
         if observers != ():
             from ._observing import checked_observers
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from ._compile import Compiled
+    from ._compiled import Compiled
 
 
 class Input:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._calls import Values
-    from ._compile import Compiled
+    from ._compiled import Compiled
     from ._outcome import Outcome
     from .executors._base import Worker
 

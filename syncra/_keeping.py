@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ._compile import Compiled
+    from ._compiled import Compiled
     from ._definition import Definition
     from ._engine import Engine
 

@@ -8,7 +8,7 @@ from .errors import TaskNotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._compile import Compiled
+    from ._compiled import Compiled
 
 
 def id_of(compiled: Compiled, key: object) -> int:

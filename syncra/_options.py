@@ -15,6 +15,7 @@ ON_ERROR = ("raise", "continue", "rollback")
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from os import PathLike
     from typing import Any, TypeAlias, TypedDict
 
     from typing_extensions import Unpack
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from ._definition import Target
     from ._task import Dependencies, Task
     from .executors import AnyExecutor, Executor
-    from .observers import ProgressDisplay
+    from .observers import LogFile, ProgressDisplay
+    from .observers._log_writer import LogWriter
 
+    #: Where log records go: the path of a file, or more about it.
+    Log: TypeAlias = str | PathLike[str] | LogFile
     #: Whose results a run keeps: "all", "targets", or those of some tasks.
     Keep: TypeAlias = str | Iterable[Target]
 
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
         priority: int
         tags: Iterable[str]
         fallback: str | None
+        log: Log | None
 
     class NamedOptions(TaskOptions, total=False):
         """Hold what `graph.add()` takes beside the callable."""
@@ -87,6 +92,7 @@ def options_from(
     priority: int = 0,
     tags: Iterable[str] = (),
     fallback: str | None = None,
+    log: Log | None = None,
     **unknown: object,
 ) -> Options:
     """Return the options of a task, each of them checked.
@@ -103,6 +109,7 @@ def options_from(
         priority: of several ready tasks the one with the highest is next.
         tags: labels of the task.
         fallback: "threads" for a function that cannot leave this process.
+        log: the file that its log records are written to.
 
     Raises:
         TypeError: if something has the wrong type, or there is no such option.
@@ -132,7 +139,7 @@ def options_from(
     if (
         outputs == ()
         and tags == ()
-        and (kwargs, executor, retry, timeout, limit, fallback) == (None,) * 6
+        and (kwargs, executor, retry, timeout, limit, fallback, log) == (None,) * 7
         and trigger == "all_succeeded"
         and priority == 0
     ):
@@ -149,6 +156,7 @@ def options_from(
         priority=priority,
         tags=frozenset(_names(tags, whose, "tags")),
         fallback=fallback,
+        log=None if log is None else log_file(log, whose),
     )
 
 
@@ -168,6 +176,25 @@ def _retry(retry: int | Retry | None, whose: str) -> Retry | None:
         )
 
     return Retry(retry)
+
+
+def log_file(log: Log, whose: str) -> LogFile:
+    """Return where log records are to go.
+
+    Raises:
+        TypeError: if it is no path and no `LogFile`.
+    """
+    from .observers._log_file import LogFile
+
+    if isinstance(log, LogFile):
+        return log
+
+    if not isinstance(log, str) and not hasattr(log, "__fspath__"):
+        raise TypeError(
+            f"{whose}: log is the path of a file, or a LogFile, got {log!r}"
+        )
+
+    return LogFile(log)
 
 
 def _limit(
@@ -217,6 +244,7 @@ class Settings:
         on_error: "raise", "continue" or "rollback".
         timeout: the most seconds the run may take, or None.
         grace: seconds that what is to end has for it, or None for the default.
+        log_writer: what writes log records of tasks to files, if they are.
         max_concurrency: the most tasks that may be running at once, or None.
         kept: ids of the tasks whose results are kept; None if all are.
         observers: who is told what happens.
@@ -226,6 +254,7 @@ class Settings:
         "executor",
         "grace",
         "kept",
+        "log_writer",
         "max_concurrency",
         "observers",
         "on_error",
@@ -242,6 +271,7 @@ class Settings:
         kept: frozenset[int] | None = None,
         observers: tuple[object, ...] = (),
     ) -> None:
+        self.log_writer: LogWriter | None = None
         self.kept = kept
         self.observers = observers
         self.max_concurrency = max_concurrency

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from ._compile import Compiled
+    from ._compiled import Compiled
     from ._definition import Target
     from ._graph import Graph
     from ._options import Keep
     from .executors import AnyExecutor
     from .observers import ProgressDisplay
+    from .observers._log_writer import LogWriter
 
 
 def prepare(
@@ -71,7 +72,19 @@ def prepare(
             check_inputs(compiled, inputs, known)
     if keep != "all":
         settings.kept = _kept(graph, compiled, keep, targets)
+    if graph.log is not None or compiled.logs:
+        settings.log_writer = _log_writer(graph, compiled)
+        settings.observers = (settings.log_writer, *settings.observers)
     return Engine(compiled, inputs, settings, in_loop)
+
+
+def _log_writer(graph: Graph, compiled: Compiled) -> LogWriter:
+    """Return what writes the log files of a run."""
+    from .observers._log_writer import LogWriter
+
+    names = compiled.names
+    for_some = {names[task]: log for task, log in compiled.logs.items()}
+    return LogWriter(graph.log, for_some)
 
 
 def _kept(

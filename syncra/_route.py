@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ._compile import Compiled
+    from ._compiled import Compiled
     from .executors._base import Executor
 
 #: How many executors a compiled graph remembers.

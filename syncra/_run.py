@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, NoReturn, TypeVar, overload
 
-    from ._compile import Compiled
+    from ._compiled import Compiled
     from ._engine import Engine
     from ._observing import ObserverError
     from ._records import Progress, Records, TaskRecord
@@ -53,6 +53,7 @@ class Run(Drawable, Mapping[str, object]):
         self._session = Session(engine)
         self._engine = engine
         self._journal = engine.journal
+        self._is_refused = False
 
     # Making it go.
 
@@ -64,6 +65,12 @@ class Run(Drawable, Mapping[str, object]):
         return self
 
     def _begin(self) -> None:
+        """Get ready what is there before the first task."""
+        writer = self._engine.settings.log_writer
+        if writer is not None:
+            self._is_refused = True  # nobody need await what cannot begin
+            writer.open(self.id)
+            self._is_refused = False
         if self._engine.observing is not None:
             self._engine.observing.begin(self)
 
@@ -340,7 +347,7 @@ class Run(Drawable, Mapping[str, object]):
             session.engine.journal.forget_errors()
             if session.rollback is not None:
                 session.rollback.journal.forget_errors()
-        elif not session.is_started:
+        elif not (session.is_started or self._is_refused):
             import warnings
 
             warnings.warn(

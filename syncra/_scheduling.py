@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from ._compile import Compiled
+    from ._compiled import Compiled
     from ._core.plan import Plan
     from ._core.ranking import Ranks
     from ._journal import Journal

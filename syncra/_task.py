@@ -58,6 +58,7 @@ class Options:
         "fallback",
         "kwargs",
         "limit",
+        "log",
         "outputs",
         "priority",
         "retry",
@@ -79,8 +80,10 @@ class Options:
         limit: Mapping[str, int] | None = None,
         priority: int = 0,
         fallback: str | None = None,
+        log: Any = None,
     ) -> None:
         self.fallback = fallback
+        self.log = log
         self.limit = limit
         self.priority = priority
         self.outputs = outputs

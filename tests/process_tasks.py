@@ -370,3 +370,11 @@ def has_a_crashing_child() -> str:
     os.waitpid(child, 0)
     time.sleep(0.2)
     return "went on"
+
+
+def logs_info() -> None:
+    logging.getLogger("tests.process_tasks").info("from a function")
+
+
+async def logs_info_async() -> None:
+    logging.getLogger("tests.process_tasks").info("from a coroutine")

@@ -25,7 +25,7 @@ PACKAGE = Path(syncra.__file__).parent
 FLOORS = (
     # What anybody may use.
     {"errors", "_children", "_clock", "_entry", "_interpreter", "_loops", "_names"}
-    | {"_tracebacks"},
+    | {"_origins", "_tracebacks"},
     {"_alarm"},
     # Processes, and what passes between them; much of it runs in a child.
     {"_processes", "_processes.keeper", "_processes.logs", "_processes.wire"},
@@ -45,6 +45,7 @@ FLOORS = (
     {"_signature"},
     {"_binding", "_task"},
     {"_calls", "_declare", "_inputs"},
+    {"_compiled"},
     {"_compile"},
     # What is known of a run.
     {"_context", "_journal", "_lookup", "_records"},
@@ -76,7 +77,9 @@ FLOORS = (
     {"_definition", "_options"},
     # One run: who runs it, who ends it, who waits for it.
     {"observers", "observers._base"},
-    {"observers._view"},
+    {"observers._failure", "observers._log_file", "observers._log_filter"}
+    | {"observers._view"},
+    {"observers._log_writer"},
     {"observers._live", "observers._notebook"},
     {"observers._progress"},
     {"_facts", "_keeping", "_observing", "_outcome", "_parts", "_route"},

@@ -253,6 +253,12 @@ class Child:
         except (EOFError, ConnectionError):
             raise self._death() from None
 
+    @property
+    def present(self) -> int:
+        """Return the task that it is at, or -1."""
+        with self._lock:
+            return self._flight[0][0] if self._flight else -1
+
     def landed(self) -> tuple[int, int]:
         """Return the task that an answer is for, and the next one it is at, or -1."""
         self.answered += 1

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from threading import Lock
     from typing import Any, Protocol, TypeAlias
 
+    from .._origins import Origins
     from .._processes.child import Child
     from ._flights import Flight
     from ._loop_worker import LoopWorker
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         arguments: Any  # see `_calls`
         values: list[Any]
         context: Context
+        origins: Origins | None  # makes the contexts of tasks, if there is one
         started: list[float]
         workers: list[Worker | None]
         lock: Lock
@@ -173,7 +175,7 @@ def work(work: Work, lane: Lane) -> None:
     functions = work.functions
     arguments = work.arguments
     values = work.values
-    copy_context = work.context.copy
+    copy_context, origins = work.context.copy, work.origins
     advance = work.advance
     context: Any
     given: Any
@@ -185,7 +187,7 @@ def work(work: Work, lane: Lane) -> None:
     while task >= 0:
         slots = arguments[task]
         try:
-            context = copy_context()
+            context = copy_context() if origins is None else origins.context_of(task)
             if slots is None:
                 value = context.run(functions[task])
             elif slots.__class__ is int:

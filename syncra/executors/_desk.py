@@ -195,7 +195,11 @@ class Desk(Lane):
         if kind == wire.LOG:
             from .._processes.logs import handle
 
-            handle(data)
+            task = child.present
+            if run.origins is None or task < 0:
+                handle(data)
+            else:
+                run.origins.context_of(task).run(handle, data)
             return NOTHING
 
         self._silent = 0

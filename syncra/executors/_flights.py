@@ -309,7 +309,9 @@ class ForeignLane(Lane):
             arguments = (work.values[slots],)
         else:
             arguments = tuple(slots(work.values))
-        return Call(work.functions[task], arguments, work.context.copy())
+        origins = work.origins
+        context = work.context.copy() if origins is None else origins.context_of(task)
+        return Call(work.functions[task], arguments, context)
 
     def _has_left(self, flight: Flight, future: Any) -> bool:
         """Note what the pool gave; return whether the flight was revoked meanwhile."""

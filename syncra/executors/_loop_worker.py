@@ -115,7 +115,7 @@ class LoopWorker:
 
     async def _serve(self, lane: LoopLane, work: Work) -> None:
         started = work.started
-        copy_context = work.context.copy
+        copy_context, origins = work.context.copy, work.origins
         advance = work.advance
         host = self.host
         step = self._first_step()
@@ -127,7 +127,9 @@ class LoopWorker:
                     await checkpoint()
                     lane.slice_end = clock() + SLICE
                 host.stepping = task
-                context = copy_context()
+                context = (
+                    copy_context() if origins is None else origins.context_of(task)
+                )
                 waits_for = context.run(step, task)
                 if waits_for is not FINISHED:
                     await Resumed(waits_for, context, self, task)

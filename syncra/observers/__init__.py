@@ -14,15 +14,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .._observing import ObserverError as ObserverError
     from ._base import Observer as Observer
+    from ._log_file import LogFile as LogFile
+    from ._log_filter import TaskLogFilter as TaskLogFilter
     from ._progress import ProgressDisplay as ProgressDisplay
 
 _HOMES = {
+    "LogFile": "syncra.observers._log_file",
     "Observer": "syncra.observers._base",
     "ObserverError": "syncra._observing",
     "ProgressDisplay": "syncra.observers._progress",
+    "TaskLogFilter": "syncra.observers._log_filter",
 }
 
-__all__ = ["Observer", "ObserverError", "ProgressDisplay"]
+__all__ = [
+    "LogFile",
+    "Observer",
+    "ObserverError",
+    "ProgressDisplay",
+    "TaskLogFilter",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Literal, TypeAlias
 
-    from .._compile import Compiled
+    from .._compiled import Compiled
     from ._wiring import Wire
     from .folding import Fold, Key
 

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from .._compile import Compiled
+    from .._compiled import Compiled
 
 
 class Wire(NamedTuple):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Literal, TypeAlias
 
-    from .._compile import Compiled
+    from .._compiled import Compiled
     from ._wiring import Wire
 
     #: How users say what is folded.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from .._compile import Compiled
+    from .._compiled import Compiled
     from .._task import Task
 
 #: The most lines of tasks, and how deep branches within branches go.

@@ -1,0 +1,92 @@
+"""Which task it is whose code runs, where somebody wants to know: log records do.
+
+To tell each task's context takes time, so it is done in runs only that write log files,
+and when a filter has been made that marks records (`want`).
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextvars import Context
+
+
+class Origin:
+    """Name an attempt at a task.
+
+    Attributes:
+        graph: name of the graph.
+        run_id: id of the run.
+        task: name of the task.
+        attempt: number of the attempt, from 1.
+    """
+
+    __slots__ = ("attempt", "graph", "run_id", "task")
+
+    def __init__(self, graph: str, run_id: str, task: str, attempt: int) -> None:
+        self.graph = graph
+        self.run_id = run_id
+        self.task = task
+        self.attempt = attempt
+
+
+#: What stands for code that runs for no task.
+NOWHERE = Origin("", "", "", 0)
+
+#: The attempt whose code runs, in the context of a task.
+current: ContextVar[Origin | None] = ContextVar("syncra_origin", default=None)
+
+
+class Origins:
+    """Make the contexts of the tasks of one run.
+
+    Parameters:
+        context: what each is a copy of.
+        graph: name of the graph.
+        run_id: id of the run.
+        names: the names of the tasks.
+        past: attempts at tasks that are over, as the journal has them.
+    """
+
+    __slots__ = ("_context", "_graph", "_names", "_past", "_run_id")
+
+    def __init__(
+        self,
+        context: Context,
+        graph: str,
+        run_id: str,
+        names: Sequence[str],
+        past: Mapping[int, Sequence[object]],
+    ) -> None:
+        self._context = context
+        self._graph = graph
+        self._run_id = run_id
+        self._names = names
+        self._past = past
+
+    def context_of(self, task: int) -> Context:
+        """Return a new context for the present attempt at a task."""
+        context = self._context.copy()
+        attempt = 1 + len(self._past.get(task, ()))
+        origin = Origin(self._graph, self._run_id, self._names[task], attempt)
+        context.run(current.set, origin)
+        return context
+
+
+class _Wishes:
+    """Hold whether all runs are to tell where code runs for."""
+
+    are_there = False
+
+
+def want() -> None:
+    """Have runs that start from now on tell it."""
+    _Wishes.are_there = True
+
+
+def are_wanted() -> bool:
+    """Return whether somebody wants to know it of all runs."""
+    return _Wishes.are_there

@@ -1,0 +1,130 @@
+"""What helps to understand a failure: arguments, variables, and what it has led to."""
+
+from __future__ import annotations
+
+import reprlib
+import traceback
+from inspect import signature
+
+from .._core.states import SKIPPED
+from .._tracebacks import PACKAGE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import FrameType
+    from typing import Any
+
+    from .._run import Run
+
+#: The most characters of a value, variables of a frame, and names of tasks.
+MOST_CHARACTERS, MOST_VARIABLES, MOST_NAMES = 200, 30, 20
+#: Parts of the names of variables whose values are not shown.
+SECRET = ("passw", "secret", "token", "apikey", "api_key", "credential", "private_key")
+
+
+def failure_lines(run: Run, task: str, redacted: Callable[[str], str]) -> Iterable[str]:
+    """Tell about the failure of a task, line by line.
+
+    Parameters:
+        run: the run.
+        task: name of the task.
+        redacted: what takes secrets out of a text.
+    """
+    record = run.records[task]
+    shorten = _Shorten(redacted)
+    yield from (record.traceback or "").rstrip().splitlines()
+    arguments = _arguments_of(run, task)
+    if arguments:
+        yield f"arguments: {shorten.all(arguments)}"
+    for frame in _frames_of(record.error):
+        code = frame.f_code
+        yield (
+            f"variables of {code.co_name} ({code.co_filename}:{frame.f_lineno}): "
+            f"{shorten.all(frame.f_locals)}"
+        )
+    skipped, count = _skipped_for(run, task)
+    if count:
+        more = f" and {count - len(skipped):,} more" if count > len(skipped) else ""
+        yield f"skipped because of it: {', '.join(skipped)}{more}"
+
+
+class _Shorten(reprlib.Repr):
+    """Show values in few words, without secrets."""
+
+    def __init__(self, redacted: Callable[[str], str]) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = 4 * MOST_CHARACTERS
+        self._redacted = redacted
+
+    def all(self, values: Mapping[str, Any]) -> str:
+        """Return variables and their values."""
+        shown = [
+            f"{name}={self._shown(name, value)}"
+            for name, value in list(values.items())[:MOST_VARIABLES]
+        ]
+        if len(values) > MOST_VARIABLES:
+            shown.append("...")
+        return ", ".join(shown)
+
+    def _shown(self, name: str, value: object) -> str:
+        if any(part in name.lower() for part in SECRET):
+            return "***"
+
+        try:
+            text = self.repr(value)
+        except BaseException as error:
+            return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
+
+        # What is cut off only now cannot be the half of a secret.
+        text = self._redacted(text)
+        if len(text) > MOST_CHARACTERS:
+            text = f"{text[: MOST_CHARACTERS - 3]}..."
+        return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _arguments_of(run: Run, task: str) -> dict[str, Any]:
+    """Return the arguments of a task by parameter name."""
+    engine = run._engine
+    number = engine.compiled.ids[task]
+    function, slots = engine.compiled.tasks[number].function, engine.arguments[number]
+    if slots is None:
+        return {}
+
+    try:
+        given = (
+            (engine.values[slots],) if isinstance(slots, int) else slots(engine.values)
+        )
+        bound = signature(function).bind(*given)
+    except Exception:
+        return {}
+
+    return dict(bound.arguments)
+
+
+def _frames_of(error: BaseException | None) -> list[FrameType]:
+    """Return the frame of the task, and the one that has raised."""
+    if error is None:
+        return []
+
+    frames = [
+        frame
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+        if not frame.f_code.co_filename.startswith(PACKAGE)
+    ]
+    return frames if len(frames) < 2 else [frames[0], frames[-1]]
+
+
+def _skipped_for(run: Run, task: str) -> tuple[list[str], int]:
+    """Return tasks that were skipped because of one: some names, and how many."""
+    compiled, states = run._engine.compiled, run._journal.states
+    start = compiled.ids[task]
+    found: dict[int, None] = {}
+    stack = [start]
+    while stack:
+        for follower in compiled.plan.successors[stack.pop()]:
+            if states[follower] == SKIPPED and follower not in found:
+                found[follower] = None
+                stack.append(follower)
+    names = [compiled.names[number] for number in list(found)[:MOST_NAMES]]
+    return names, len(found)

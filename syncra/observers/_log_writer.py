@@ -1,0 +1,224 @@
+"""Writing the log records of tasks to files, while their run goes on."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+
+from .._origins import current
+from .._records import State
+from .._report import readable_seconds, shortened
+from ._base import Observer
+from ._failure import failure_lines
+from ._log_file import OpenFile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .._run import Run
+    from ._log_file import LogFile
+
+
+class LogWriter(Observer):
+    """Write the records of the tasks of one run, and how they went.
+
+    Parameters:
+        for_all: the file for all tasks, if there is one.
+        for_some: the files of single tasks, by name.
+    """
+
+    def __init__(
+        self, for_all: LogFile | None, for_some: Mapping[str, LogFile]
+    ) -> None:
+        self.run_id = ""
+        self._for_all = for_all
+        self._for_some = for_some
+        self._open: dict[str, OpenFile] = {}
+        self._logs = [log for log in (for_all, *for_some.values()) if log is not None]
+        self.level = min(log.level for log in self._logs)
+
+    def open(self, run_id: str) -> None:
+        """Open the files and have records come, since the run begins.
+
+        Raises:
+            OSError: if a file cannot be opened.
+        """
+        try:
+            for log in self._logs:
+                if log.path not in self._open:
+                    self._open[log.path] = OpenFile.opened(log.path)
+        except BaseException:
+            self._close()
+            raise
+
+        self.run_id = run_id
+        _router.add(self)
+
+    def files_of(self, task: str) -> dict[str, LogFile]:
+        """Return where the records of a task go, by path."""
+        logs = (self._for_all, self._for_some.get(task))
+        return {log.path: log for log in logs if log is not None}
+
+    def write(self, task: str, level: int, head: str, lines: Iterable[str]) -> None:
+        """Write something of a task, in one piece."""
+        lines = list(lines)
+        for log in self.files_of(task).values():
+            self._write(log, level, head, lines)
+
+    def _write(self, log: LogFile, level: int, head: str, lines: list[str]) -> None:
+        if level < log.level:
+            return
+
+        text = log.redacted("\n".join([head + lines[0], *lines[1:]]))
+        text = "\n    ".join(map(_printable, text.split("\n")))
+        self._open[log.path].write(f"{text}\n")
+
+    def task_started(self, run: Run, task: str, attempt: int) -> None:
+        """Write that an attempt starts."""
+        if self.files_of(task):
+            past = run.records[task].attempts[attempt - 1 : attempt]
+            when = past[0].started_at if past else datetime.now(UTC)
+            self._note(run, task, attempt, when, logging.INFO, ["started"])
+
+    def task_retrying(
+        self, run: Run, task: str, attempt: int, error: BaseException, wait: float
+    ) -> None:
+        """Write that an attempt has failed."""
+        told = shortened(f"{type(error).__name__}: {error}", 300)
+        words = f"failed: {told}; again in {readable_seconds(wait) or '0 s'}"
+        self._note(run, task, attempt, datetime.now(UTC), logging.WARNING, [words])
+
+    def task_finished(self, run: Run, task: str, state: State) -> None:
+        """Write how a task has ended; after a failure, what helps to understand it."""
+        if not self.files_of(task):
+            return
+
+        record = run.records[task]
+        attempt = len(record.attempts)
+        when = datetime.now(UTC)
+        if record.started_at is not None and record.duration is not None:
+            when = record.started_at + timedelta(seconds=record.duration)
+        words = [str(state)]
+        if record.duration is not None:
+            words.append(f"in {readable_seconds(record.duration)}")
+        line = " ".join(words) + (
+            f": {shortened(record.why, 300)}" if record.why else ""
+        )
+        if state == State.FAILED:
+            for log in self.files_of(task).values():
+                lines = [line, *failure_lines(run, task, log.redacted)]
+                self._note(run, task, attempt, when, logging.ERROR, lines, log)
+        else:
+            level = logging.INFO if state == State.SUCCEEDED else logging.WARNING
+            self._note(run, task, attempt, when, level, [line])
+
+    def run_finished(self, run: Run) -> None:
+        """Close the files."""
+        _router.remove(self)
+        self._close()
+
+    def _note(
+        self,
+        run: Run,
+        task: str,
+        attempt: int,
+        when: datetime,
+        level: int,
+        lines: list[str],
+        only: LogFile | None = None,
+    ) -> None:
+        head = head_of(when, level, run.graph, task, attempt)
+        if only is None:
+            self.write(task, level, head, lines)
+        else:
+            self._write(only, level, head, lines)
+
+    def _close(self) -> None:
+        for file in self._open.values():
+            file.close()
+        self._open = {}
+
+
+class _Router(logging.Handler):
+    """Give each record to the run that it comes from. On the root logger, if needed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._writers: dict[str, LogWriter] = {}
+        self._guard = Lock()
+        self._level_before: int | None = None
+
+    def add(self, writer: LogWriter) -> None:
+        """Take in a run that begins."""
+        root = logging.getLogger()
+        with self._guard:
+            if not self._writers:
+                if not root.handlers:
+                    # The program has not set up logging: what is to be written has to
+                    # come through, and warnings go where they would have gone.
+                    self._level_before = root.level
+                root.addHandler(self)
+            self._writers[writer.run_id] = writer
+            self._set_level()
+
+    def remove(self, writer: LogWriter) -> None:
+        """Forget a run that is over."""
+        with self._guard:
+            if self._writers.pop(writer.run_id, None) is None:
+                return
+
+            self._set_level()
+            if not self._writers:
+                logging.getLogger().removeHandler(self)
+                self._level_before = None
+
+    def _set_level(self) -> None:
+        if self._level_before is not None:
+            levels = [writer.level for writer in self._writers.values()]
+            logging.getLogger().setLevel(min([self._level_before, *levels]))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record of a task."""
+        if self._level_before is not None and logging.getLogger().handlers == [self]:
+            last = logging.lastResort
+            if last is not None and record.levelno >= last.level:
+                last.handle(record)
+        origin = current.get()
+        writer = self._writers.get(origin.run_id) if origin is not None else None
+        if writer is None or origin is None:
+            return
+
+        try:
+            head = head_of(
+                datetime.fromtimestamp(record.created, UTC),
+                record.levelno,
+                origin.graph,
+                origin.task,
+                origin.attempt,
+            )
+            lines = f"{record.name}: {self.format(record)}".splitlines()
+            writer.write(origin.task, record.levelno, head, lines or [""])
+        except Exception:
+            self.handleError(record)
+
+
+_router = _Router()
+
+
+def _printable(line: str) -> str:
+    """Return a line without what would do something to a terminal."""
+    if line.isprintable():
+        return line
+
+    return "".join(letter if letter.isprintable() else " " for letter in line)
+
+
+def head_of(when: datetime, level: int, graph: str, task: str, attempt: int) -> str:
+    """Return what each record begins with."""
+    time = when.astimezone().isoformat(sep=" ", timespec="milliseconds")
+    name = logging.getLevelName(level)
+    which = f"{shortened(graph, 40)}.{shortened(task, 60)}"
+    again = f"#{attempt}" if attempt > 1 else ""
+    return f"{time} {name:<8} {which}{again} "
