@@ -279,4 +279,7 @@ def mail(
     # Lines of any length and letters of any kind pass through any server so.
     message.set_content(letter.as_text(), cte="quoted-printable")
     message.add_alternative(letter.as_html(), subtype="html", cte="quoted-printable")
+    if all(str(message[name]).isascii() for name in ("Subject", "From", "To")):
+        # Folded, a subject that is a little too long would begin with a line break.
+        message.policy = message.policy.clone(max_line_length=LENGTH_OF_SUBJECT + 50)
     return message
