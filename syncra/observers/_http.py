@@ -19,6 +19,7 @@ from ._connection import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     import ssl
     from collections.abc import Mapping
 
@@ -47,7 +48,7 @@ RESERVED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Target:
     """Hold where to post to.
 
@@ -57,6 +58,7 @@ class Target:
         port: the port on it.
         path: path and query, encoded; often a secret.
         authorization: what a user and a password in the URL come to, or None.
+        password: that password, "" if there is none.
         where: what may be shown of it.
     """
 
@@ -65,6 +67,7 @@ class Target:
     port: int
     path: str
     authorization: str | None
+    password: str
     where: str
 
     @property
@@ -120,8 +123,9 @@ def target_of(url: object) -> Target:
         raise ValueError("Webhook: url has no valid host or port")
 
     authorization = None
+    password = unquote(parts.password or "")
     if parts.username is not None:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        pair = f"{unquote(parts.username)}:{password}"
         authorization = f"Basic {b64encode(pair.encode()).decode()}"
     path = quote(parts.path or "/", safe=SAFE)
     if parts.query:
@@ -133,12 +137,16 @@ def target_of(url: object) -> Target:
         port=PORTS[scheme] if port is None else port,
         path=path,
         authorization=authorization,
+        password=password,
         where=f"{scheme}://{shown}" + (f":{port}" if port is not None else ""),
     )
 
 
 def _host(host: str) -> str:
     """Return a host in ASCII, or raise if it is none."""
+    if "%" in host:
+        raise ValueError("an interface of this machine, or a disguise")
+
     if ":" in host:
         from ipaddress import IPv6Address
 
@@ -214,28 +222,42 @@ def post(
     connection = connected(addresses, deadline)
     if target.is_secure:
         connection = secured(connection, target.host, context, deadline)
+    try:
+        return _exchanged(target, headers, body, connection, deadline)
+    finally:
+        connection.close()
+
+
+class _Lasting(TimedSocket):
+    """Stay open when the protocol is done with it: the answer is read after that."""
+
+    def close(self) -> None:
+        pass
+
+
+def _exchanged(
+    target: Target,
+    headers: Mapping[str, str],
+    body: bytes,
+    connection: socket.socket,
+    deadline: Deadline,
+) -> Answer:
+    """Return the answer to a request over a connection."""
     exchange = HTTPConnection(target.host, target.port)
     # As much of a socket as is used.
-    timed = TimedSocket(connection, deadline, MOST_READ)
-    exchange.sock = timed
+    exchange.sock = _Lasting(connection, deadline, MOST_READ)
+    exchange.putrequest("POST", target.path, skip_host=True, skip_accept_encoding=True)
+    exchange.putheader("Host", target.host_header)
+    exchange.putheader("Connection", "close")
+    exchange.putheader("Content-Length", str(len(body)))
+    for name, value in headers.items():
+        exchange.putheader(name, value)
+    exchange.endheaders(body)
+    response = exchange.getresponse()
     try:
-        exchange.putrequest(
-            "POST", target.path, skip_host=True, skip_accept_encoding=True
-        )
-        exchange.putheader("Host", target.host_header)
-        exchange.putheader("Connection", "close")
-        exchange.putheader("Content-Length", str(len(body)))
-        for name, value in headers.items():
-            exchange.putheader(name, value)
-        exchange.endheaders(body)
-        response = exchange.getresponse()
-        try:
-            content = response.read(MOST_OF_BODY)
-        except (OSError, HTTPException):
-            content = b""  # the code says it all
-        retry_after = response.getheader("Retry-After") or ""
-        response.close()
-        return Answer(response.status, response.reason, retry_after, content)
-    finally:
-        exchange.close()
-        timed.close()
+        content = response.read(MOST_OF_BODY)
+    except (OSError, HTTPException):
+        content = b""  # the code says it all
+    retry_after = response.getheader("Retry-After") or ""
+    response.close()
+    return Answer(response.status, response.reason, retry_after, content)

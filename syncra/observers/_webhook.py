@@ -128,7 +128,8 @@ class Webhook(Alert):
         path = self._target.path
         parts = [path, *re.split(r"[/?&=]", path)]
         values = [word for value in self._headers.values() for word in value.split()]
-        return (part for part in (*parts, *values) if len(part) >= LEAST_SECRET)
+        long = [part for part in (*parts, *values) if len(part) >= LEAST_SECRET]
+        return self._target.password, *long
 
     def run_finished(self, run: Run) -> None:
         """Tell of a run, if there is something to tell.
