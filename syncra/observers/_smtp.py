@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from email.message import EmailMessage
+    from socket import socket
 
     from typing_extensions import Buffer
 
@@ -91,12 +92,10 @@ class Server:
             raise self._refused(refused, len(recipients))
 
     def _open(self, session: _Session) -> None:
-        first = Deadline(self._timeout)
-        addresses = resolved(self._host, self._port, first)
-        connection = connected(addresses, Deadline(self._timeout))
+        addresses = resolved(self._host, self._port, session.step())
+        connection = connected(addresses, session.step())
         if self._tls and self._port == IMPLICIT_TLS:
-            deadline = Deadline(self._timeout)
-            connection = secured(connection, self._host, self._context, deadline)
+            connection = secured(connection, self._host, self._context, session.step())
         session.greet(connection)
         if self._tls and self._port != IMPLICIT_TLS:
             self._secure(session)
@@ -207,11 +206,15 @@ class _Session(smtplib.SMTP):
     def __init__(self, limit: float) -> None:
         # With a name, which it would look up otherwise, for as long as that takes.
         super().__init__(local_hostname="[127.0.0.1]", timeout=limit)
-        self._step = limit
+        self._limit = limit
         self._whole = Deadline(WHOLE)
         self.stage = "connecting"
 
-    def greet(self, connection: ssl.SSLSocket | object) -> None:
+    def step(self) -> Deadline:
+        """Return the deadline of a step that begins now."""
+        return Deadline(self._limit, self._whole)
+
+    def greet(self, connection: socket) -> None:
         """Take over a connection, and wait for the greeting of the server."""
         self.stage = "the greeting"
         self._take(connection)
@@ -225,8 +228,7 @@ class _Session(smtplib.SMTP):
     def secure(self, host: str, context: ssl.SSLContext | None) -> None:
         """Speak TLS from now on."""
         assert self.sock is not None
-        deadline = Deadline(self._step, self._whole)
-        self._take(secured(self.sock.connection, host, context, deadline))
+        self._take(secured(self.sock.connection, host, context, self.step()))
         # What was said before it was secure may have been said by anybody.
         self.helo_resp = self.ehlo_resp = None
         self.esmtp_features = {}
@@ -248,10 +250,9 @@ class _Session(smtplib.SMTP):
     def send(self, s: Buffer | str) -> None:
         """Send a command or a message, within a time that its answer shares."""
         if self.sock is not None:
-            self.sock.renew(Deadline(self._step, self._whole), MOST_READ)
+            self.sock.renew(self.step(), MOST_READ)
         super().send(s)
 
-    def _take(self, connection: object) -> None:
-        deadline = Deadline(self._step, self._whole)
-        self.sock = TimedSocket(connection, deadline, MOST_READ)  # type: ignore[arg-type]
+    def _take(self, connection: socket) -> None:
+        self.sock = TimedSocket(connection, self.step(), MOST_READ)
         self.file = None

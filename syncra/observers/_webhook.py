@@ -16,7 +16,7 @@ from socket import gaierror
 from .._core.policy import seconds
 from .._names import message_of
 from ..errors import DeliveryFailed
-from ._connection import NotPublicError
+from ._connection import NotPublicError, OverLimitError
 from ._delivery import Alert, Delivery, pause
 from ._http import checked_headers, post, target_of
 from ._summary import Words, checked_secrets, checked_when, has_failed, summary_of
@@ -266,7 +266,7 @@ class Webhook(Alert):
         return why, again, _seconds_until(answer.retry_after) if again else 0.0
 
     def _explained(self, error: Exception) -> tuple[str, bool, float]:
-        if isinstance(error, NotPublicError):
+        if isinstance(error, (NotPublicError, OverLimitError)):
             return str(error), False, 0.0
 
         if isinstance(error, ssl.SSLCertVerificationError):
