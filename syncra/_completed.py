@@ -8,7 +8,7 @@ from ._core.states import TERMINAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ._engine import Engine
     from ._records import Records, TaskRecord
@@ -36,7 +36,7 @@ class Completed:
             if not engine.is_over:
                 engine.listen(self._settled)
 
-    def _settled(self, tasks: list[int]) -> None:
+    def _settled(self, tasks: Sequence[int]) -> None:
         for task in tasks:
             self._arrived.put(task)
         if self._wake is not None:

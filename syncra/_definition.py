@@ -288,7 +288,7 @@ class Definition(Mapping[str, "Task[..., Any]"]):
         return Compiler(self.name, tasks, overrides, self._limits)
 
     def _compiled_for(self, whole: Compiled, targets: Iterable[Target]) -> Compiled:
-        names = self._names_of(targets)
+        names = self.names_of(targets)
         with self._lock:
             if self._compiled.get(None) is not whole:
                 return self.compiled(names)  # changed meanwhile
@@ -303,11 +303,20 @@ class Definition(Mapping[str, "Task[..., Any]"]):
                 )
             return found
 
-    def _names_of(self, targets: Iterable[Target]) -> frozenset[str]:
+    def names_of(self, targets: Iterable[Target]) -> frozenset[str]:
         """Return the names of tasks given as tasks, names or functions, or of one."""
         if isinstance(targets, (str, Task)) or callable(targets):
             targets = (targets,)
         return frozenset(self._name_of(target) for target in targets)
+
+    def accepted_inputs(self, partly: bool) -> Mapping[str, Any]:
+        """Return inputs that a run need not use: of other tasks, of overridden ones."""
+        known: dict[str, Any] = {}
+        if partly:
+            known.update(self.compiled().inputs)
+        if self._overrides:
+            known.update(self._compiler(self._tasks, overrides={}).compile().inputs)
+        return known
 
     def _name_of(self, target: object) -> str:
         """Return the name of a task given as task, name or function."""

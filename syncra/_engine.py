@@ -19,7 +19,7 @@ from time import sleep, time
 from ._clock import clock
 from ._core.machine import NOTHING
 from ._core.states import READY, RUNNING
-from ._facts import Facts
+from ._events import Events
 from ._interpreter import has_gil
 from ._journal import Journal
 from ._outcome import FAIL, INTERRUPT, RETRY, SKIP, Outcome, outcome_of, timed_out
@@ -36,13 +36,14 @@ if TYPE_CHECKING:
 
     from ._compile import Compiled
     from ._keeping import Keeping
+    from ._observing import Observing
     from ._options import Settings
     from .executors._base import Lane, Worker
 
 _free_threaded = not has_gil()
 
 
-class Engine(Facts):
+class Engine(Events):
     """Run a compiled graph once.
 
     Parameters:
@@ -93,14 +94,11 @@ class Engine(Facts):
         self.interruption: BaseException | None = None
         #: Called at the end, under the lock.
         self.when_over: list[Callable[[], object]] = []
-        #: Called with the ids of tasks that have been settled, under the lock.
-        self.listeners: list[Callable[[list[int]], object]] = []
-        self._announced = 0  # how many of the machine's dropped tasks they know of
+        self.listeners: list[Callable[[Sequence[int]], object]] = []
         self.shared: dict[str, Any] = {}
         self.run_id = ""
         #: What was written down about the run that this one undoes, if it does.
         self.undoes: Journal | None = None
-        #: Whether nobody has to be told of each attempt.
         self.plain = True
         self.supervisor: Supervisor | None = None
         if compiled.limits or settings.timeout is not None:
@@ -108,6 +106,9 @@ class Engine(Facts):
         self.keeping: Keeping | None = None
         if settings.kept is not None:
             self.keep_only(settings.kept)
+        self.observing: Observing | None = None
+        if settings.observers:
+            self.observe(settings.observers)
         #: The runs that tasks of this one have started.
         self.parts: Parts = Parts(self, is_part=context is None)
 
@@ -278,21 +279,6 @@ class Engine(Facts):
 
     # Under the lock.
 
-    def listen(self, listener: Callable[[list[int]], object]) -> None:
-        """Have `listener` called with the ids of tasks that have been settled."""
-        if not self.listeners:
-            self._announced = len(self.machine.dropped)
-        self.listeners.append(listener)
-        self.plain = False
-
-    def keep_only(self, kept: frozenset[int]) -> None:
-        """Drop all other results as soon as they have been read."""
-        from ._keeping import Keeping
-
-        self.journal.kept = kept
-        self.keeping = Keeping(self, kept)
-        self.listen(self.keeping.settled)
-
     def supervise(self) -> Supervisor:
         """Return the supervisor of the run, made when it is first needed."""
         if self.supervisor is None:
@@ -311,7 +297,7 @@ class Engine(Facts):
         if self.supervisor is not None:
             self.supervisor.ended(task)
         self.machine.put_back(task)
-        if self.listeners and self.machine.states[task] != READY:
+        if self.is_told and self.machine.states[task] != READY:
             self._announce(task)
 
     def settle(self, task: int, outcome: Outcome, now: float) -> None:
@@ -322,6 +308,9 @@ class Engine(Facts):
         if self.supervisor is not None:
             self.supervisor.ended(task)
         if kind == RETRY and not self.is_to_stop(task):
+            if self.observing is not None:
+                attempt = self.attempt_of(task)
+                self.observing.retrying(task, attempt, error, outcome.wait)
             journal.note_attempt(task, outcome)
             machine.retry_at(task, now + outcome.wait)
             if outcome.wait:
@@ -348,7 +337,7 @@ class Engine(Facts):
                 self.interruption = error
                 journal.cancelled = True
                 self.halt(now)
-        if self.listeners:
+        if self.is_told:
             self._announce(task)
 
     def halt(self, now: float, grace: float | None = None) -> None:
@@ -361,7 +350,7 @@ class Engine(Facts):
 
     def follow_up(self, now: float) -> None:
         """Draw the consequences of what was not done by a worker."""
-        if self.listeners:
+        if self.is_told:
             self._announce(NOTHING)
         if self.machine.unsettled:
             self._wake_others(None)
@@ -374,11 +363,17 @@ class Engine(Facts):
     def _succeeded(self, task: int, following: int, now: float) -> None:
         """Tell those who want to know of each attempt."""
         if self.supervisor is not None:
-            self.supervisor.ended(task)
-            if following >= 0:
-                self.supervisor.started(following, now)
+            self.supervisor.advanced(task, following, now)
         if self.listeners:
-            self._announce(task)
+            self._tell_listeners(task)
+        if self.observing is not None:
+            self.observing.advanced(task, following)
+
+    def _started(self, task: int, now: float) -> None:
+        if self.supervisor is not None:
+            self.supervisor.started(task, now)
+        if self.observing is not None and self.observing.wants_starts:
+            self.observing.started(task)
 
     def _next(self, lane: Lane, worker: Worker, now: float) -> int:
         task = self.machine.take(lane.index)
@@ -387,8 +382,8 @@ class Engine(Facts):
         else:
             self.started[task] = now
             self.workers[task] = worker
-            if self.supervisor is not None:
-                self.supervisor.started(task, now)
+            if not self.plain:
+                self._started(task, now)
             if lane.vacant and self.queues[lane.index]:
                 lane.hire()
         return task
@@ -410,20 +405,11 @@ class Engine(Facts):
                 ring = lane.wake() or ring
         return ring
 
-    def _announce(self, task: int) -> None:
-        """Tell the listeners which tasks have been settled just now."""
-        settled = [task] if task >= 0 else []
-        dropped = self.machine.dropped
-        settled += dropped[self._announced :]
-        self._announced = len(dropped)
-        for listener in self.listeners:
-            listener(settled)
-
     def _end(self, now: float) -> None:
         self.is_over = True
         self.journal.ended = now
         self.compiled.order.learn(self.journal)
-        if self.listeners:
+        if self.is_told:
             self._announce(NOTHING)
         for lane in self.lanes:
             lane.over()

@@ -25,6 +25,7 @@ class Facts:
     if TYPE_CHECKING:
         compiled: Compiled
         journal: Journal
+        is_over: bool
         lock: Lock
         machine: Machine
         queues: Sequence[Sized]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from ._core.policy import seconds
 from ._declare import make_task
 from ._definition import Definition
 from ._entry import ReachedRun, program
-from ._inputs import check_inputs
 from ._loops import running_library
 from ._names import calling_place
 from ._options import (
-    Settings,
     check_on_error,
     checked_limits,
     new_task,
@@ -30,8 +27,8 @@ if TYPE_CHECKING:
     from ._command_result import CommandResult
     from ._declare_command import Arguments, CommandOptions
     from ._decorator import Decorator
-    from ._definition import Target
-    from ._options import Keep, NamedOptions, RunOptions
+    from ._engine import Engine
+    from ._options import NamedOptions, RunOptions
     from ._run import Run
     from ._task import AsyncTask
     from .executors import AnyExecutor, Executor
@@ -60,6 +57,8 @@ class Graph(Definition):
         limits: how much there is of each thing that tasks take while they run, by name;
             they say so with `limit=`. In each run: two runs at once have twice that.
 
+        observers: who is told what happens in its runs; see `syncra.observers`.
+
     Raises:
         TypeError: if a number is none.
         ValueError: if there is no such executor or policy, or a number is not positive.
@@ -85,6 +84,7 @@ class Graph(Definition):
         max_concurrency: int | None = None,
         on_error: str = "raise",
         limits: Mapping[str, int] | None = None,
+        observers: Iterable[object] = (),
     ) -> None:
         whose = "graph" if name is None else f"graph {name!r}"
         super().__init__(name, checked_limits(limits, f"{whose}: limits"))
@@ -94,6 +94,11 @@ class Graph(Definition):
         self.executor: str | Executor = check_executor(executor, whose)
         check_on_error(on_error, whose)
         self.on_error = on_error
+        self.observers: tuple[object, ...] = ()
+        if observers != ():
+            from ._observing import checked_observers
+
+            self.observers = checked_observers(observers, whose)
 
     if TYPE_CHECKING:
 
@@ -331,6 +336,9 @@ class Graph(Definition):
                 other task waits for, or of `targets=` if given), or those of the tasks
                 named. All others are let go as soon as every task that takes them is
                 over, so that a long chain needs no more memory than a short one.
+            observers: who is told what happens in the run, after those of the graph.
+            progress: whether to show how the run goes on; or a `ProgressDisplay`, which
+                says how.
 
         Raises:
             GraphError: if the graph has a mistake.
@@ -376,72 +384,16 @@ class Graph(Definition):
     def _engine(
         self,
         inputs: Mapping[str, Any] | None,
-        *,
         in_loop: bool = False,
-        targets: Iterable[Target] | None = None,
-        executor: AnyExecutor | None = None,
-        max_concurrency: int | None = None,
-        on_error: str | None = None,
-        timeout: float | None = None,
-        grace: float | None = None,
-        keep: Keep = "all",
-    ) -> Any:
+        **options: Unpack[RunOptions],
+    ) -> Engine:
         """Return what will run the graph, everything that can be wrong checked."""
-        from ._engine import Engine
+        from ._preparing import prepare
 
         if program.importing:
             raise ReachedRun
 
-        if executor is None:
-            executor = self.executor
-        else:
-            executor = check_executor(executor, f"run of graph {self.name!r}")
-        if on_error is None:
-            on_error = self.on_error
-        else:
-            check_on_error(on_error, f"run of graph {self.name!r}")
-        if timeout is not None:
-            timeout = seconds(timeout, f"run of graph {self.name!r}: timeout")
-        if grace is not None:
-            grace = seconds(grace, f"run of graph {self.name!r}: grace", least=0.0)
-        if max_concurrency is None:
-            max_concurrency = self.max_concurrency
-        else:
-            whose = f"run of graph {self.name!r}: max_concurrency"
-            checked_workers(max_concurrency, whose)
-        if targets is not None:
-            targets = self._names_of(targets)  # it may be an iterator
-        compiled = self.compiled(targets)
-        given = inputs if inputs is not None else {}
-        if given or compiled.inputs:
-            if given.keys() != compiled.inputs.keys():
-                check_inputs(compiled, given, self._accepted(targets is not None))
-        kept = None if keep == "all" else self._kept(compiled, keep, targets)
-        settings = Settings(executor, on_error, timeout, grace, max_concurrency, kept)
-        return Engine(compiled, given, settings, in_loop)
-
-    def _kept(
-        self, compiled: Any, keep: Keep, targets: Iterable[Target] | None
-    ) -> frozenset[int]:
-        """Return the ids of the tasks whose results a run keeps."""
-        from ._keeping import check_keep, kept_by
-
-        if keep == "targets":
-            if targets is None:
-                return frozenset(compiled.plan.leaves)
-
-            keep = targets
-        check_keep(keep, self)
-        return kept_by(compiled, self._names_of(keep))
-
-    def _accepted(self, partly: bool) -> Mapping[str, Any]:
-        """Return inputs that a run need not use: of other tasks, of overridden ones."""
-        known: dict[str, Any] = {}
-        if partly:
-            known.update(self.compiled().inputs)
-        if self._overrides:
-            known.update(self._compiler(self._tasks, overrides={}).compile().inputs)
-        return known
+        return prepare(self, inputs or {}, in_loop, **options)
 
 
 _function = type(running_library)

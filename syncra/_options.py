@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._definition import Target
     from ._task import Dependencies, Task
     from .executors import AnyExecutor, Executor
+    from .observers import ProgressDisplay
 
     #: Whose results a run keeps: "all", "targets", or those of some tasks.
     Keep: TypeAlias = str | Iterable[Target]
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
         timeout: float | None
         grace: float | None
         keep: Keep
+        observers: Iterable[object]
+        progress: bool | ProgressDisplay
 
 
 def new_task(
@@ -216,9 +219,18 @@ class Settings:
         grace: seconds that what is to end has for it, or None for the default.
         max_concurrency: the most tasks that may be running at once, or None.
         kept: ids of the tasks whose results are kept; None if all are.
+        observers: who is told what happens.
     """
 
-    __slots__ = ("executor", "grace", "kept", "max_concurrency", "on_error", "timeout")
+    __slots__ = (
+        "executor",
+        "grace",
+        "kept",
+        "max_concurrency",
+        "observers",
+        "on_error",
+        "timeout",
+    )
 
     def __init__(
         self,
@@ -228,8 +240,10 @@ class Settings:
         grace: float | None = None,
         max_concurrency: int | None = None,
         kept: frozenset[int] | None = None,
+        observers: tuple[object, ...] = (),
     ) -> None:
         self.kept = kept
+        self.observers = observers
         self.max_concurrency = max_concurrency
         self.executor = executor
         self.on_error = on_error

@@ -32,7 +32,7 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-_STATES = {
+STATES = {
     core.PENDING: State.PENDING,
     core.READY: State.PENDING,
     core.RUNNING: State.RUNNING,
@@ -91,7 +91,7 @@ def progress_of(states: bytes | bytearray) -> Progress:
     """Return the counts of the states of tasks."""
     states = bytes(states)  # of one moment
     counts = dict.fromkeys(State, 0)
-    for state, shown in _STATES.items():
+    for state, shown in STATES.items():
         counts[shown] += states.count(state)
     return Progress(**counts)
 
@@ -192,7 +192,7 @@ class Records(Mapping[str, TaskRecord]):
     def __getitem__(self, name: str) -> TaskRecord:
         journal = self._journal
         task = journal.compiled.ids[name]
-        state = _STATES[journal.states[task]]
+        state = STATES[journal.states[task]]
         attempts = self._attempts(task)
         started_at = duration = None
         if attempts:
@@ -256,7 +256,7 @@ class Records(Mapping[str, TaskRecord]):
         """Go through names and states in topological order, which takes little time."""
         compiled, states = self._journal.compiled, self._journal.states
         for task in compiled.plan.order:
-            yield compiled.names[task], _STATES[states[task]]
+            yield compiled.names[task], STATES[states[task]]
 
     def __len__(self) -> int:
         return len(self._journal.compiled.names)

@@ -76,7 +76,7 @@ class Report:
         return json.dumps(self.to_dict(), indent=indent)
 
     def __str__(self) -> str:
-        records = [self.tasks[name] for name in self._shown()]
+        records = [self.tasks[name] for name in self.shown(self.MOST_SHOWN)]
         hidden = len(self.tasks) - len(records)
         rows = [("task", "state", "attempts", "duration", "why")]
         rows += [
@@ -105,21 +105,23 @@ class Report:
         lines.append(f"graph {shortened(self.graph, 40)!r}: {counts} {took}")
         return "\n".join(lines)
 
-    def _shown(self) -> list[str]:
-        """Return the names of the tasks that the text shows, in topological order.
+    def shown(self, most: int) -> list[str]:
+        """Return the names of the tasks to be shown, in topological order.
 
         Of very many, what has succeeded needs the least words, what failed the most.
+
+        Parameters:
+            most: how many are shown at the most.
         """
-        if len(self.tasks) <= self.MOST_SHOWN:
+        if len(self.tasks) <= most:
             return list(self.tasks)
 
-        most: dict[State, list[tuple[int, str]]] = {state: [] for state in State}
+        found: dict[State, list[tuple[int, str]]] = {state: [] for state in State}
         for place, (name, state) in enumerate(self._states()):
-            found = most[state]
-            if len(found) < self.MOST_SHOWN:
-                found.append((place, name))
-        shown = [pair for state in BY_INTEREST for pair in most[state]]
-        return [name for _, name in sorted(shown[: self.MOST_SHOWN])]
+            if len(found[state]) < most:
+                found[state].append((place, name))
+        shown = [pair for state in BY_INTEREST for pair in found[state]]
+        return [name for _, name in sorted(shown[:most])]
 
     def _states(self) -> Iterable[tuple[str, State]]:
         if isinstance(self.tasks, Records):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, TypeVar, overload
 
     from ._engine import Engine
+    from ._observing import ObserverError
     from ._records import Progress, Records, TaskRecord
     from ._report import Report
     from ._task import Task
@@ -55,9 +56,14 @@ class Run(Mapping[str, object]):
 
     def _start(self) -> Run:
         """Run in the background."""
+        self._begin()
         self._session.start()
         keep_until_finished(self._session)
         return self
+
+    def _begin(self) -> None:
+        if self._engine.observing is not None:
+            self._engine.observing.begin(self)
 
     def __await__(self) -> Generator[Any, Any, Run]:
         return self._finish().__await__()
@@ -66,6 +72,7 @@ class Run(Mapping[str, object]):
         if self._session.is_started:
             await wait_on_loop(self._session)
         else:
+            self._begin()
             await self._session.arun()
         error, traceback = self._to_raise()
         if error is None:
@@ -134,7 +141,7 @@ class Run(Mapping[str, object]):
     @property
     def done(self) -> bool:
         """Return whether the run is over."""
-        return self._session.is_finished
+        return self._session.is_done
 
     @property
     def ok(self) -> bool:
@@ -144,7 +151,7 @@ class Run(Mapping[str, object]):
         """
         states = self._journal.states
         return (
-            self._session.is_finished
+            self._session.is_done
             and core.FAILED not in states
             and core.CANCELLED not in states
         )
@@ -199,6 +206,12 @@ class Run(Mapping[str, object]):
         return {
             names[task]: error for task, error in self._journal.errors.copy().items()
         }
+
+    @property
+    def observer_errors(self) -> list[ObserverError]:
+        """Return what went wrong with observers, which has not changed the run."""
+        observing = self._engine.observing
+        return observing.errors if observing is not None else []
 
     def raise_for_errors(self) -> None:
         """Raise an `ExceptionGroup` of all errors of the run, if there are any.
@@ -397,6 +410,7 @@ def block(engine: Engine) -> Run:
     # The frames of a task that failed know the frames they were called from, this one
     # too. A variable that holds the run would close a circle: error, frame, run, error.
     runs = [Run(engine)]
+    runs[0]._begin()
     runs[0]._session.run()
     error, traceback = runs[0]._to_raise()
     if error is None:

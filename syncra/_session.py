@@ -36,6 +36,7 @@ class Session:
         "_lock",
         "_when_finished",
         "engine",
+        "is_done",
         "is_finished",
         "is_started",
         "rollback",
@@ -48,7 +49,9 @@ class Session:
         #: What undoes the run after its failure, if it does.
         self.rollback: Engine | None = None
         self.is_started = False
-        #: Whether everything is over, undoing included.
+        #: Whether the run is over, undoing included.
+        self.is_done = False
+        #: Whether its observers have been told so, too.
         self.is_finished = False
         self._when_finished: list[Callable[[], object]] = []
 
@@ -61,6 +64,10 @@ class Session:
                 assert self.rollback is not None
                 _run(self.rollback)
             self._finish()
+            told = Lock()
+            told.acquire()
+            if self.call_when_finished(told.release):
+                wait_for(told)
 
     async def arun(self) -> None:
         """Run to the end on the running event loop, without blocking it."""
@@ -78,6 +85,19 @@ class Session:
                         await _arun(self.rollback)
             finally:
                 self._finish()
+                if not self.is_finished:
+                    await self._finished()
+
+    async def _finished(self) -> None:
+        """Wait until observers know of the end, which does not take long."""
+        import anyio
+
+        from .executors._in_thread import event_here
+
+        event, set_soon = event_here()
+        if self.call_when_finished(set_soon):
+            with anyio.CancelScope(shield=True):
+                await event.wait()
 
     def start(self) -> None:
         """Run in the background."""
@@ -127,6 +147,14 @@ class Session:
             self._note_failed_rollbacks(self.rollback)
         if self.engine.keeping is not None:
             self.engine.keeping.finish()
+        self.is_done = True
+        if self.engine.observing is None:
+            self._release()
+        else:
+            self.engine.observing.finish(self._release)
+
+    def _release(self) -> None:
+        """Let go on who waits for the end."""
         with self._lock:
             self.is_finished = True
             for callback in self._when_finished:

@@ -80,15 +80,29 @@ class Supervisor:
         """Take note that an attempt is over, however it went."""
         if self.deadlines is not None:
             self.deadlines.end(task)
-        self._expired.discard(task)
-        self._interrupted.discard(task)
+        if self._expired:
+            self._expired.discard(task)
+        if self._interrupted:
+            self._interrupted.discard(task)
         if self._patience:
             # The next attempt has a patience of its own.
             self._patience = [entry for entry in self._patience if entry[1] != task]
 
+    def advanced(self, task: int, following: int, now: float) -> None:
+        """Take note of a success, and of what its worker goes on with, if not < 0."""
+        if self._expired or self._interrupted or self._patience:
+            self.ended(task)
+        elif self.deadlines is not None:
+            self.deadlines.end(task)
+        if following >= 0:
+            self.started(following, now)
+
     def accepts(self, worker: Worker, task: int) -> bool:
         """Return whether the result that a worker reports still counts."""
-        return task not in self._expired and (task, worker) not in self._lost
+        if task in self._expired:
+            return False
+
+        return not self._lost or (task, worker) not in self._lost
 
     def forgets(self, worker: Worker, task: int) -> bool:
         """Return whether the worker was given up; it has come to its end now."""

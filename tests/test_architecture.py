@@ -67,8 +67,12 @@ FLOORS = (
     # What a graph is.
     {"_definition", "_options"},
     # One run: who runs it, who ends it, who waits for it.
-    {"_facts", "_keeping", "_outcome", "_parts", "_route"},
-    {"_scheduling"},
+    {"observers", "observers._base"},
+    {"observers._view"},
+    {"observers._live", "observers._notebook"},
+    {"observers._progress"},
+    {"_facts", "_keeping", "_observing", "_outcome", "_parts", "_route"},
+    {"_events", "_scheduling"},
     {"_supervisor"},
     {"_engine"},
     {"_rollback", "_signals"},
@@ -76,7 +80,6 @@ FLOORS = (
     {"_background", "_completed", "_raising"},
     {"_run"},
     # What watches runs: alerts.
-    {"observers"},
     {"observers._connection", "observers._delivery", "observers._summary"},
     {"observers._http", "observers._letter", "observers._smtp"},
     {"observers._email", "observers._webhook"},
@@ -85,7 +88,7 @@ FLOORS = (
     {"_command"},
     {"_declare_command"},
     # A definition that can be run, and what users write.
-    {"_nested"},
+    {"_nested", "_preparing"},
     {"_graph"},
     {"_registry"},
     {"_decorator"},

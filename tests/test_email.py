@@ -604,12 +604,6 @@ def test_a_password_that_is_none_is_not_shown() -> None:
     assert PASSWORD not in str(caught.value)
 
 
-IS_OBSERVED = pytest.mark.skipif(
-    not hasattr(Run, "observer_errors"), reason="runs have no observers yet"
-)
-
-
-@IS_OBSERVED
 def test_as_an_observer() -> None:
     """Of a graph, whatever becomes of the run."""
     with (
@@ -625,7 +619,6 @@ def test_as_an_observer() -> None:
     )
 
 
-@IS_OBSERVED
 def test_fault_127_an_observer_changes_no_run() -> None:
     """What goes wrong is in the run's list beside its own."""
     with Plain(silent) as server:

@@ -557,9 +557,6 @@ def test_two_logins() -> None:
         Webhook("https://u:p@example.org", headers={"authorization": "Bearer x"})
 
 
-@pytest.mark.skipif(
-    not hasattr(Run, "observer_errors"), reason="runs have no observers yet"
-)
 def test_as_an_observer() -> None:
     """Of a run, which it does not change."""
     with site(Site((400, {}, b"no"))) as found, hook(found.port) as webhook:

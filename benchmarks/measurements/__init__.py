@@ -12,6 +12,7 @@ from .running import (
     Sequential,
     SmallInProcesses,
     Threads,
+    Watched,
 )
 from .scale import Scale
 from .starting import FirstCall, Import
@@ -25,6 +26,7 @@ MEASUREMENTS: tuple[Measurement, ...] = (
     Building(),
     Import(),
     FirstCall(),
+    Watched(),
     BusyInProcesses(),
     Mixed(),
     Ordering(),

@@ -1,4 +1,4 @@
-"""P1, P2, P3, P4, P10, P11: runs of the same graphs by Syncra and by others."""
+"""P1, P2, P3, P4, P9, P10, P11: runs of the same graphs by Syncra and by others."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from ..peers.with_syncra import (
     SyncraSequential,
     SyncraThreads,
     SyncraTrio,
+    SyncraWatched,
 )
 from ..shapes import WIRING, Kind, Shape, shapes
 
@@ -125,6 +126,17 @@ class SmallInProcesses(Running):
     baseline = ProcessPoolAndQueue
     beside = (ProcessPoolFromCallback,)
     most_tasks = 1000
+
+
+class Watched(Running):
+    """P9: a limit and a retry policy for each task, and an observer, beside nothing."""
+
+    id = "P9"
+    description = "threads(2), timeouts + retry + one observer ÷ all off"
+    goals = everywhere(Goal(4, 2, at_most=True))
+    kind = "functions"
+    syncra = SyncraWatched
+    baseline = SyncraThreads
 
 
 class BusyInProcesses(Running):

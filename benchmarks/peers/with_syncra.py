@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from syncra import Graph, Processes, Task, Threads
+from syncra import Graph, Processes, Run, State, Task, Threads
+from syncra.observers import Observer
 
 from ..model import Cannot
 from ..shapes import Shape, Work
@@ -32,6 +33,39 @@ class SyncraThreads(Peer):
         graph, last = graph_of(shape.work(count))
         threads = Threads(2)
         return lambda: graph.run(executor=threads)[last]
+
+
+class Counter(Observer):
+    """Count what it is told, as cheap as an observer can be that is told everything."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def task_started(self, run: Run, task: str, attempt: int) -> None:
+        """Count."""
+        self.count += 1
+
+    def task_finished(self, run: Run, task: str, state: State) -> None:
+        """Count."""
+        self.count += 1
+
+
+class SyncraWatched(Peer):
+    """Run the graph in two threads, with all that may be switched on for each task."""
+
+    name = "syncra watched"
+
+    def prepare(self, shape: Shape, count: int) -> Callable[[], object]:
+        graph, last = graph_of(shape.work(count), timeout=60.0, retry=3)
+        threads = Threads(2)
+
+        def run() -> object:
+            counter = Counter()
+            result = graph.run(executor=threads, observers=[counter])[last]
+            assert counter.count == 2 * count
+            return result
+
+        return run
 
 
 class SyncraProcesses(Peer):
@@ -90,11 +124,12 @@ class SyncraTrio(Peer):
         return lambda: trio.run(run)
 
 
-def graph_of(work: Work) -> tuple[Graph, Task[..., Any]]:
+def graph_of(work: Work, **options: Any) -> tuple[Graph, Task[..., Any]]:
     """Return the graph as Syncra's users make it, and its last task."""
     graph = Graph()
     tasks: list[Task[..., Any]] = []
     for number, function in enumerate(work.functions):
         before = [tasks[one] for one in work.waits_for[number]]
-        tasks.append(graph.add(function, name=f"t{number}", dependencies=before))
+        task = graph.add(function, name=f"t{number}", dependencies=before, **options)
+        tasks.append(task)
     return graph, tasks[-1]

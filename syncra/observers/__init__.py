@@ -1,19 +1,32 @@
-"""What watches runs.
+"""What watches runs: the protocol of observers, a display of progress, and alerts.
 
-`Email` and `Webhook` tell somebody who is not there what has become of a run.
+Give observers to a graph or to one run of it:
+
+    class Alarm(Observer):
+        def task_finished(self, run, task, state):
+            if state == "failed":
+                print("failed:", task)
+
+    graph.run(observers=[Alarm()])
 """
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .._observing import ObserverError as ObserverError
+    from ._base import Observer as Observer
     from ._email import Email as Email
+    from ._progress import ProgressDisplay as ProgressDisplay
     from ._webhook import Webhook as Webhook
 
 _HOMES = {
     "Email": "syncra.observers._email",
+    "Observer": "syncra.observers._base",
+    "ObserverError": "syncra._observing",
+    "ProgressDisplay": "syncra.observers._progress",
     "Webhook": "syncra.observers._webhook",
 }
 
-__all__ = ["Email", "Webhook"]
+__all__ = ["Email", "Observer", "ObserverError", "ProgressDisplay", "Webhook"]
 
 
 def __getattr__(name: str) -> object:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 from collections import deque
 from threading import Condition, Thread, main_thread
 from time import sleep
@@ -18,7 +17,9 @@ from weakref import WeakSet, ref
 
 from .._clock import clock
 from .._names import message_of
+from .._observing import MOST_ERRORS, ObserverError
 from ..errors import DeliveryFailed
+from ._base import Observer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 #: The most messages that wait to be sent; one more is dropped, and that reported.
 MOST_WAITING = 100
-#: How many errors are kept.
-MOST_ERRORS = 100
 #: The program is over: seconds after which a message that still waits is not begun
 #: with, and the most between two tries of one.
 LAST_PATIENCE = 60.0
@@ -162,10 +161,10 @@ class Delivery:
             self._errors.append(error)
         getLogger("syncra.observers").warning("%s", error)
         run = parcel.run()
-        known = getattr(run, "observer_errors", None)
-        if isinstance(known, list) and len(known) < MOST_ERRORS:
-            kind = sys.modules[__package__].ObserverError
-            known.append(kind(self._observer(), parcel.event, error))
+        if run is not None and len(run.observer_errors) < MOST_ERRORS:
+            run.observer_errors.append(
+                ObserverError(self._observer(), parcel.event, error)
+            )
 
 
 def pause(seconds: float) -> None:
@@ -178,7 +177,7 @@ def pause(seconds: float) -> None:
         sleep(min(seconds - passed, 0.2))
 
 
-class Alert:
+class Alert(Observer):
     """Be the base of the observers that send messages.
 
     A context manager: at its end it waits for what is under way.

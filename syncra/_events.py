@@ -1,0 +1,72 @@
+"""What is told of a run while it goes on, to whoever has asked for it."""
+
+from __future__ import annotations
+
+from ._facts import Facts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ._keeping import Keeping
+    from ._observing import Observing
+
+
+class Events(Facts):
+    """Tell listeners which tasks are over. Everything is done under the lock.
+
+    Attributes:
+        listeners: called with the ids of tasks that have been settled.
+        is_told: whether anybody is to know of that.
+        plain: whether nobody has to be told of each attempt.
+    """
+
+    if TYPE_CHECKING:
+        keeping: Keeping | None
+        listeners: list[Callable[[Sequence[int]], object]]
+        observing: Observing | None
+        plain: bool
+
+    is_told = False
+    _announced = 0  # how many of the machine's dropped tasks are known to them
+
+    def listen(self, listener: Callable[[Sequence[int]], object]) -> None:
+        """Have `listener` called with the ids of tasks that have been settled."""
+        if not self.listeners:
+            self._announced = len(self.machine.dropped)
+        self.listeners.append(listener)
+        self.is_told = True
+        self.plain = False
+
+    def keep_only(self, kept: frozenset[int]) -> None:
+        """Drop all other results as soon as they have been read."""
+        from ._keeping import Keeping
+
+        self.journal.kept = kept
+        self.keeping = Keeping(self, kept)  # type: ignore[arg-type]
+        self.listen(self.keeping.settled)
+
+    def observe(self, observers: Sequence[object]) -> None:
+        """Have observers told of everything."""
+        from ._observing import Observing
+
+        self.observing = Observing(observers, self.journal, self.machine.dropped)
+        self.is_told = self.is_told or self.observing.wants_ends
+        if self.is_told or self.observing.wants_starts:
+            self.plain = False
+
+    def _announce(self, task: int) -> None:
+        """Tell which tasks have been settled just now."""
+        if self.observing is not None:
+            self.observing.settled(task)
+        if self.listeners:
+            self._tell_listeners(task)
+
+    def _tell_listeners(self, task: int) -> None:
+        settled: Sequence[int] = (task,) if task >= 0 else ()
+        dropped = self.machine.dropped
+        if len(dropped) > self._announced:
+            settled = [*settled, *dropped[self._announced :]]
+            self._announced = len(dropped)
+        for listener in self.listeners:
+            listener(settled)

@@ -1,0 +1,89 @@
+"""From a graph and what a call of it says to what will run it, all of it checked."""
+
+from __future__ import annotations
+
+from ._core.policy import seconds
+from ._engine import Engine
+from ._inputs import check_inputs
+from ._options import Settings, check_on_error
+from .executors import check_executor
+from .executors.threads import checked_workers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from ._compile import Compiled
+    from ._definition import Target
+    from ._graph import Graph
+    from ._options import Keep
+    from .executors import AnyExecutor
+    from .observers import ProgressDisplay
+
+
+def prepare(
+    graph: Graph,
+    inputs: Mapping[str, Any],
+    in_loop: bool,
+    *,
+    targets: Iterable[Target] | None = None,
+    executor: AnyExecutor | None = None,
+    max_concurrency: int | None = None,
+    on_error: str | None = None,
+    timeout: float | None = None,
+    grace: float | None = None,
+    keep: Keep = "all",
+    observers: Iterable[object] = (),
+    progress: bool | ProgressDisplay = False,
+) -> Engine:
+    """Return what will run a graph; see `Graph.run` for the parameters."""
+    whose = f"run of graph {graph.name!r}"
+    settings = Settings(graph.executor, graph.on_error)
+    if executor is not None:
+        settings.executor = check_executor(executor, whose)
+    if on_error is not None:
+        check_on_error(on_error, whose)
+        settings.on_error = on_error
+    if timeout is not None:
+        settings.timeout = seconds(timeout, f"{whose}: timeout")
+    if grace is not None:
+        settings.grace = seconds(grace, f"{whose}: grace", least=0.0)
+    settings.max_concurrency = graph.max_concurrency
+    if max_concurrency is not None:
+        checked_workers(max_concurrency, f"{whose}: max_concurrency")
+        settings.max_concurrency = max_concurrency
+    settings.observers = graph.observers
+    if observers != ():
+        from ._observing import checked_observers
+
+        settings.observers += checked_observers(observers, whose)
+    if progress is not False:
+        from .observers._progress import display_of
+
+        settings.observers += display_of(progress, whose)
+    if targets is not None:
+        targets = graph.names_of(targets)  # it may be an iterator
+    compiled = graph.compiled(targets)
+    if inputs or compiled.inputs:
+        if inputs.keys() != compiled.inputs.keys():
+            known = graph.accepted_inputs(partly=targets is not None)
+            check_inputs(compiled, inputs, known)
+    if keep != "all":
+        settings.kept = _kept(graph, compiled, keep, targets)
+    return Engine(compiled, inputs, settings, in_loop)
+
+
+def _kept(
+    graph: Graph, compiled: Compiled, keep: Keep, targets: Iterable[Target] | None
+) -> frozenset[int]:
+    """Return the ids of the tasks whose results a run keeps."""
+    from ._keeping import check_keep, kept_by
+
+    if keep == "targets":
+        if targets is None:
+            return frozenset(compiled.plan.leaves)
+
+        keep = targets
+    check_keep(keep, graph)
+    return kept_by(compiled, graph.names_of(keep))
