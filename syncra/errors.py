@@ -10,7 +10,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from ._command_result import CommandResult
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CommandFailed",
     "CycleError",
+    "DeliveryFailed",
     "DontRetry",
     "DuplicateTaskError",
     "GraphError",
@@ -309,6 +310,26 @@ class MissingExtraError(SyncraError, ImportError):
         super().__init__(message)
         self.extra = extra
         self.command = f"pip install 'syncra[{extra}]'"
+
+
+class DeliveryFailed(SyncraError, OSError):
+    """Report a message about a run that could not be sent, which changes no run.
+
+    Never raised by a run: alerts keep it in their `errors`.
+
+    Attributes:
+        where: to whom it was to be sent, without anything secret; "" if it did not
+            come to that.
+        refused: those of several recipients that were refused, with the reasons; the
+            others have got it if there are any.
+    """
+
+    def __init__(
+        self, message: str, where: str, refused: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.where = where
+        self.refused = dict(refused or {})
 
 
 class RunTimeout(SyncraError, TimeoutError):

@@ -25,7 +25,7 @@ PACKAGE = Path(syncra.__file__).parent
 FLOORS = (
     # What anybody may use.
     {"errors", "_children", "_clock", "_entry", "_interpreter", "_loops", "_names"}
-    | {"_origins", "_tracebacks"},
+    | {"_origins", "_redaction", "_tracebacks"},
     {"_alarm"},
     # Processes, and what passes between them; much of it runs in a child.
     {"_processes", "_processes.keeper", "_processes.logs", "_processes.wire"},
@@ -90,8 +90,12 @@ FLOORS = (
     {"_session"},
     {"_background", "_completed", "_raising"},
     {"_run"},
+    # What watches runs: alerts.
+    {"observers._connection", "observers._delivery", "observers._summary"},
+    {"observers._http", "observers._letter", "observers._smtp"},
+    {"observers._email", "observers._webhook"},
     # A command as a callable; knows nothing of runs.
-    {"_command_result", "_placeholders", "_process", "_redaction"},
+    {"_command_result", "_placeholders", "_process"},
     {"_command"},
     {"_declare_command"},
     # A definition that can be run, and what users write.

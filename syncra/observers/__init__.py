@@ -1,4 +1,4 @@
-"""What watches runs: the protocol of observers, and a display of progress.
+"""What watches runs: the protocol of observers, a display of progress, and alerts.
 
 Give observers to a graph or to one run of it:
 
@@ -14,24 +14,30 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .._observing import ObserverError as ObserverError
     from ._base import Observer as Observer
+    from ._email import Email as Email
     from ._log_file import LogFile as LogFile
     from ._log_filter import TaskLogFilter as TaskLogFilter
     from ._progress import ProgressDisplay as ProgressDisplay
+    from ._webhook import Webhook as Webhook
 
 _HOMES = {
+    "Email": "syncra.observers._email",
     "LogFile": "syncra.observers._log_file",
     "Observer": "syncra.observers._base",
     "ObserverError": "syncra._observing",
     "ProgressDisplay": "syncra.observers._progress",
     "TaskLogFilter": "syncra.observers._log_filter",
+    "Webhook": "syncra.observers._webhook",
 }
 
 __all__ = [
+    "Email",
     "LogFile",
     "Observer",
     "ObserverError",
     "ProgressDisplay",
     "TaskLogFilter",
+    "Webhook",
 ]
 
 
