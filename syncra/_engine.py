@@ -22,7 +22,6 @@ from ._core.states import READY, RUNNING
 from ._events import Events
 from ._interpreter import has_gil
 from ._journal import Journal
-from ._origins import Origins, are_wanted
 from ._outcome import FAIL, INTERRUPT, RETRY, SKIP, Outcome, outcome_of, timed_out
 from ._parts import Parts
 from ._route import Route, route
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._compiled import Compiled
-    from ._keeping import Keeping
-    from ._observing import Observing
     from ._options import Settings
     from .executors._base import Lane, Worker
 
@@ -104,18 +101,7 @@ class Engine(Events):
         self.supervisor: Supervisor | None = None
         if compiled.limits or settings.timeout is not None:
             self.supervise()
-        self.keeping: Keeping | None = None
-        if settings.kept is not None:
-            self.keep_only(settings.kept)
-        self.observing: Observing | None = None
-        if settings.observers:
-            self.observe(settings.observers)
-        #: What tells contexts which task they are of, if anybody wants to know.
-        self.origins: Origins | None = None
-        if are_wanted() or settings.log_writer is not None:
-            names, past = compiled.names, journal.attempts
-            known = compiled.graph, self.identify(), names, past
-            self.origins = Origins(self.context, *known)
+        self.listen_for(settings)
         #: The runs that tasks of this one have started.
         self.parts: Parts = Parts(self, is_part=context is None)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from ._facts import Facts
+from ._origins import Origins, are_wanted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextvars import Context
 
     from ._keeping import Keeping
     from ._observing import Observing
+    from ._options import Settings
 
 
 class Events(Facts):
@@ -22,13 +25,27 @@ class Events(Facts):
     """
 
     if TYPE_CHECKING:
-        keeping: Keeping | None
+        context: Context
         listeners: list[Callable[[Sequence[int]], object]]
-        observing: Observing | None
         plain: bool
+
+    keeping: Keeping | None = None
+    observing: Observing | None = None
+    #: What tells contexts which task they are of, if anybody wants to know.
+    origins: Origins | None = None
 
     is_told = False
     _announced = 0  # how many of the machine's dropped tasks are known to them
+
+    def listen_for(self, settings: Settings) -> None:
+        """Get ready for those who want to know, as the settings of the run have it."""
+        if settings.kept is not None:
+            self.keep_only(settings.kept)
+        if settings.observers:
+            self.observe(settings.observers)
+        if are_wanted() or settings.log_writer is not None:
+            known = self.compiled.graph, self.identify(), self.compiled.names
+            self.origins = Origins(self.context, *known, self.journal.attempts)
 
     def listen(self, listener: Callable[[Sequence[int]], object]) -> None:
         """Have `listener` called with the ids of tasks that have been settled."""

@@ -74,11 +74,10 @@ FLOORS = (
     {"executors.processes"},
     {"executors"},
     # What a graph is.
+    {"observers", "observers._base", "observers._log_file"},
     {"_definition", "_options"},
     # One run: who runs it, who ends it, who waits for it.
-    {"observers", "observers._base"},
-    {"observers._failure", "observers._log_file", "observers._log_filter"}
-    | {"observers._view"},
+    {"observers._failure", "observers._log_filter", "observers._view"},
     {"observers._log_writer"},
     {"observers._live", "observers._notebook"},
     {"observers._progress"},
