@@ -147,9 +147,7 @@ class Report:
 
         return self._written(path, to_trace(self))
 
-    def _written(
-        self, path: str | os.PathLike[str] | None, text: str
-    ) -> str | Path:
+    def _written(self, path: str | os.PathLike[str] | None, text: str) -> str | Path:
         if path is None:
             return text
 

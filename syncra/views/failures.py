@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .._names import text_of
-from .plain_text import plain_line, plain_text
+from .plain_text import Texts, plain_line, plain_text, weight
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from .._records import TaskRecord
 
-#: How many characters all messages and all tracebacks may take.
+#: How many bytes all messages and all tracebacks may take.
 ROOM_FOR_MESSAGES = 1_500_000
 ROOM_FOR_TRACEBACKS = 1_200_000
 LONGEST_MESSAGE = 2_000
-SHORTEST_MESSAGE = 60
+SHORTEST_MESSAGE = 80
 LONGEST_TRACEBACK = 12_000
 #: How many tracebacks are shown of errors that were raised at one place.
 TRACEBACKS_OF_A_PLACE = 10
@@ -27,14 +27,14 @@ class Failure(NamedTuple):
     """Hold the error of one task.
 
     Attributes:
-        message: class and text of it.
+        message: number of the text that says its class and what it says.
         place: number of the place it was raised at.
         traceback: number of its traceback, or of another one from the same place; None
             if there is none.
         is_own: whether it is the task's own.
     """
 
-    message: str
+    message: int
     place: int
     traceback: int | None
     is_own: bool
@@ -45,6 +45,7 @@ class Failures:
 
     Attributes:
         of: the error of each task that has one, by position.
+        messages: texts.
         places: the tasks whose errors were raised at each place, and of what class; in
             topological order of the first of them.
         tracebacks: texts.
@@ -57,9 +58,10 @@ class Failures:
             if record.error is not None
         }
         texts = sum(len(record.attempts) for record in remarkable.values())
-        self.longest = max(
+        self._longest = max(
             min(LONGEST_MESSAGE, ROOM_FOR_MESSAGES // max(texts, 1)), SHORTEST_MESSAGE
         )
+        self.messages = Texts(ROOM_FOR_MESSAGES)
         self.of: dict[int, Failure] = {}
         self.places: list[tuple[str, list[int]]] = []
         self.tracebacks: list[str] = []
@@ -70,9 +72,12 @@ class Failures:
         for task, record in failed.items():
             self.of[task] = self._failure(task, record)
 
-    def message(self, error: BaseException) -> str:
-        """Return class and text of an error as they may be shown."""
-        return plain_text(text_of(error), self.longest)
+    def message(self, error: BaseException) -> int:
+        """Return the number of the text that says class and text of an error."""
+        kind = plain_line(type(error).__name__, 200)
+        return self.messages.number_of(
+            plain_text(text_of(error), self._longest), f"{kind}: …"
+        )
 
     def _failure(self, task: int, record: TaskRecord) -> Failure:
         error = record.error
@@ -87,16 +92,14 @@ class Failures:
         is_own = len(shown) < TRACEBACKS_OF_A_PLACE and self._room > 0
         if is_own:
             shown.append(self._number(record.traceback or ""))
-        return Failure(
-            self.message(error), place, shown[-1] if shown else None, is_own
-        )
+        return Failure(self.message(error), place, shown[-1] if shown else None, is_own)
 
     def _number(self, traceback: str) -> int:
         text = plain_text(traceback, LONGEST_TRACEBACK).strip("\n")
         number = self._numbers.setdefault(text, len(self.tracebacks))
         if number == len(self.tracebacks):
             self.tracebacks.append(text)
-            self._room -= len(text)
+            self._room -= weight(text)
         return number
 
 

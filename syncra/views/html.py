@@ -51,6 +51,7 @@ def to_html(report: Report) -> str:
     """
     try:
         import jinja2
+        from markupsafe import Markup
     except ImportError as missing:
         raise MissingExtraError(
             "a report page needs Jinja: pip install 'syncra[html]'.", "html"
@@ -69,12 +70,11 @@ def to_html(report: Report) -> str:
         (templates / "report.html.jinja").read_text("utf-8")
     )
     # The three that are not escaped: two are ours, and one is JSON without a "<".
-    trusted = jinja2.utils.markupsafe.Markup
     return template.render(
         policy=_policy(script, style),
-        style=trusted(style),
-        script=trusted(script),
-        data=trusted(_embedded(page.columns())),
+        style=Markup(style),
+        script=Markup(script),
+        data=Markup(_embedded(page.columns())),
         version=_version(),
         columns=COLUMNS,
         **_summary(page),
@@ -236,7 +236,9 @@ def _errors(page: PageData) -> dict[str, Any]:
     places = []
     for kind, tasks in failures.places[:MOST_PLACES]:
         first = failures.of[tasks[0]]
-        message = first.message.removeprefix(kind).removeprefix(": ")
+        message = (
+            failures.messages.all[first.message].removeprefix(kind).removeprefix(": ")
+        )
         number = first.traceback
         places.append(
             {
@@ -251,9 +253,7 @@ def _errors(page: PageData) -> dict[str, Any]:
                     {"position": task, "name": plain_line(names[task], 200) or "?"}
                     for task in tasks[:MOST_TASKS]
                 ],
-                "traceback": ""
-                if number is None
-                else failures.tracebacks[number],
+                "traceback": "" if number is None else failures.tracebacks[number],
             }
         )
     hidden = len(failures.places) - len(places)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .._records import State
 from .critical_path import NEVER, critical_path, longest_chain, released_at
 from .failures import Failures
-from .plain_text import plain_line, plain_text
+from .plain_text import Texts, plain_line, plain_text, weight
 from .timeline import Timeline
 
 TYPE_CHECKING = False
@@ -23,23 +23,11 @@ ROOM_FOR_DEPENDENCIES = 1_200_000
 #: How many bytes may tell of all that is remarkable, beside errors.
 ROOM_FOR_NOTES = 1_500_000
 LONGEST_NOTE = 2_000
+#: How many bytes the names of workers may take, those of executors, and those of files.
+ROOM_FOR_PLACES = 1_000_000
 
 #: A state is one digit in the data.
 NUMBERS = {state: str(number) for number, state in enumerate(State)}
-
-
-class Numbered:
-    """Give each text a number, in the order they come."""
-
-    def __init__(self) -> None:
-        self.texts: dict[str, int] = {}
-
-    def __call__(self, text: str) -> int:
-        return self.texts.setdefault(text, len(self.texts))
-
-    def plain(self, longest: int = 120) -> list[str]:
-        """Return the texts as they may be shown."""
-        return [plain_line(text, longest) for text in self.texts]
 
 
 class PageData:
@@ -60,7 +48,7 @@ class PageData:
         self.released, self._awaited = released_at(timeline.before, finished)
         self.critical = critical_path(self._awaited, finished)
         self.longest = longest_chain(timeline.before, timeline.durations)
-        self._workers = Numbered()
+        self._workers = Texts(ROOM_FOR_PLACES)
         self._lists: list[list[int]] = []
         self.dependencies_left_out = 0
 
@@ -71,8 +59,7 @@ class PageData:
         are positions in topological order; texts that repeat are numbers of a list.
         """
         timeline, report = self.timeline, self.report
-        executors, places = Numbered(), Numbered()
-        workers = self._workers
+        executors, places = Texts(ROOM_FOR_PLACES), Texts(ROOM_FOR_PLACES)
         first = [spans[0] if spans else None for spans in timeline.spans]
         tasks = report._compiled.tasks
         columns = {
@@ -84,9 +71,12 @@ class PageData:
             "start": [NEVER if span is None else span.start for span in first],
             "took": timeline.durations,
             "released": self.released,
-            "executor": [executors(name) for name in timeline.executors],
+            "executor": [
+                executors.number_of(plain_line(name, 120))
+                for name in timeline.executors
+            ],
             "worker": [
-                workers(spans[-1].worker) if spans else NEVER
+                self._worker(spans[-1].worker) if spans else NEVER
                 for spans in timeline.spans
             ],
             "attempts": self._attempts(),
@@ -95,24 +85,31 @@ class PageData:
             "before": self._before(),
             "lists": self._lists,
             "dependencies_left_out": self.dependencies_left_out,
-            "place": [places(tasks[task].place) for task in timeline.ids],
+            "place": [
+                places.number_of(plain_line(tasks[task].place, 300))
+                for task in timeline.ids
+            ],
             "notes": self._notes(),
             "failures": {
-                task: [found.message, found.place, found.traceback, int(found.is_own)]
+                task: [found.message, found.traceback, int(found.is_own)]
                 for task, found in self.failures.of.items()
             },
+            "messages": self.failures.messages.all,
             "tracebacks": self.failures.tracebacks,
         }
-        columns["executors"] = executors.plain()
-        columns["places"] = places.plain(300)
-        columns["workers"] = workers.plain()
+        columns["executors"] = executors.all
+        columns["places"] = places.all
+        columns["workers"] = self._workers.all
         return columns
+
+    def _worker(self, name: str) -> int:
+        return self._workers.number_of(plain_line(name, 120))
 
     def _names(self) -> list[str]:
         """Return the names of the tasks; shortened where together they are too long."""
-        names: list[str] = []
+        names = self.timeline.names
         for longest in LENGTHS_OF_NAMES:
-            names = [plain_line(name, longest) or "?" for name in self.timeline.names]
+            names = [plain_line(name, longest) or "?" for name in names]
             if sum(map(weight, names)) <= ROOM_FOR_NAMES:
                 break
         return names
@@ -153,8 +150,8 @@ class PageData:
             [
                 span.start,
                 NEVER if span.duration is None else span.duration,
-                self._workers(span.worker),
-                "" if span.error is None else self.failures.message(span.error),
+                self._worker(span.worker),
+                NEVER if span.error is None else self.failures.message(span.error),
             ]
             for span in self.timeline.spans_of(record)
         ]
@@ -182,7 +179,7 @@ class PageData:
     def _note(self, record: TaskRecord) -> dict[str, Any]:
         note: dict[str, Any] = {}
         if record.reason is not None:
-            note["reason"] = plain_text(record.reason, self.failures.longest)
+            note["reason"] = plain_text(record.reason, LONGEST_NOTE)
         if record.warning is not None:
             note["warning"] = plain_text(record.warning, LONGEST_NOTE)
         if record.abandoned:
@@ -207,12 +204,3 @@ def _packed(distances: list[int]) -> tuple[int, ...]:
             packed.append(distance)
         previous = distance
     return tuple(packed)
-
-
-def weight(text: str) -> int:
-    """Return about how many bytes a text takes in the page."""
-    if text.isascii():
-        return len(text) + 5 * (text.count("<") + text.count(">") + text.count("&"))
-
-    return len(text.encode("utf-8", "replace")) + 5 * sum(map(text.count, "<>&"))
-

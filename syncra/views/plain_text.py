@@ -12,8 +12,10 @@ ESCAPES = re.compile(
     "|\x1b[ -/]*[0-~]?"
 )
 #: What cannot be shown, or changes the order in which other characters are shown.
-HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e"
-                    "\u2066-\u2069\ufeff\ufff9-\ufffb]")
+HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e"
+    "\u2066-\u2069\ufeff\ufff9-\ufffb]"
+)
 SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -41,6 +43,41 @@ def plain_line(text: str, most: int) -> str:
     if not shown.isprintable():
         shown = " ".join(shown.split())
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
+def weight(text: str) -> int:
+    """Return about how many bytes a text takes in the data of a page."""
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+    return size + 5 * (text.count("<") + text.count(">") + text.count("&"))
+
+
+class Texts:
+    """Hold each of many texts once, and no more than there is room for.
+
+    Parameters:
+        room: the most bytes that all texts together may take.
+
+    Attributes:
+        all: the texts, by the numbers they have got.
+    """
+
+    def __init__(self, room: int) -> None:
+        self.all: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._room = room
+
+    def number_of(self, text: str, instead: str = "…") -> int:
+        """Return the number of a text, or of another one if there is no room for it."""
+        number = self._numbers.get(text)
+        if number is None:
+            size = weight(text)
+            if size > self._room and text != instead:
+                return self.number_of(instead, instead)
+
+            self._room -= size
+            number = self._numbers[text] = len(self.all)
+            self.all.append(text)
+        return number
 
 
 def _without_middle(text: str, most: int) -> str:

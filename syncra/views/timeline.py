@@ -73,7 +73,9 @@ class Timeline:
             self.states.append(record.state)
             self.executors.append(record.executor)
             self.spans.append(self.spans_of(record))
-        ends = [span.start + (span.duration or 0) for all in self.spans for span in all]
+        ends = [
+            span.start + (span.duration or 0) for spans in self.spans for span in spans
+        ]
         self.now = max(ends, default=0)
         if report.duration is not None:
             self.now = max(round(report.duration * 1e6), 0)

@@ -27,8 +27,8 @@ LONGEST_TEXT = 1_000
 def to_trace(report: Report) -> str:
     """Return a run in the trace event format of Chrome, as JSON.
 
-    A process for each executor, in it a thread for each worker, or several where what
-    a worker runs overlaps, as coroutines do; a slice for each attempt; an arrow for each
+    A process for each executor, in it a thread for each worker, or several where what a
+    worker runs overlaps, as coroutines do; a slice for each attempt; an arrow for each
     dependency.
     """
     timeline = Timeline(report)

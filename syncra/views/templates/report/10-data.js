@@ -61,13 +61,13 @@ for (let task = 0; task < COUNT; task++) {
 /** Return the attempts at a task: start, end, worker, error and whether it was the last. */
 function attemptsOf(task) {
   if (data.start[task] < 0) return [];
-  const known = data.attempts[task] ?? [[data.start[task], data.took[task], data.worker[task], ""]];
+  const known = data.attempts[task] ?? [[data.start[task], data.took[task], data.worker[task], -1]];
   return known.map(([start, took, worker, error], index) => ({
     start,
     end: took < 0 ? END : start + took,
     took,
     worker,
-    error,
+    error: data.messages[error] ?? "",
     isLast: index === known.length - 1,
   }));
 }
@@ -89,7 +89,7 @@ function workerOf(task) {
 function why(task) {
   const note = data.notes[task] ?? {};
   const words = [];
-  if (data.failures[task]) words.push(data.failures[task][0]);
+  if (data.failures[task]) words.push(data.messages[data.failures[task][0]]);
   else if (note.reason !== undefined) words.push(note.reason || "by its own wish");
   else if (causes[task] >= 0) words.push(`because of ${data.names[causes[task]]}`);
   else if (states[task] === SKIPPED) words.push("its trigger was not met");

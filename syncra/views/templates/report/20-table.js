@@ -12,6 +12,8 @@ const table = {
   active: -1, // position of the row that the keyboard is at
   isWhole: false, // for printing
   texts: null,
+  version: 0, // of what is shown
+  drawn: "", // which rows of which version are elements
 };
 
 const COLUMNS = {
@@ -61,6 +63,7 @@ function refreshTable() {
     });
   }
   table.shown = Int32Array.from(found);
+  table.version++;
   table.active = table.shown.indexOf(selection.task);
   table.grid.scrollTop = 0;
   table.grid.setAttribute("aria-rowcount", found.length + 1);
@@ -95,9 +98,20 @@ function drawTable() {
   } else {
     table.rows.style.height = "auto";
   }
-  const made = [];
-  for (let place = first; place < last; place++) made.push(rowOf(table.shown[place], place, height));
-  table.rows.replaceChildren(...made);
+  // Rows that are there stay: one that is exchanged while it is clicked is not clicked.
+  const key = `${table.version} ${first} ${last} ${height} ${table.isWhole}`;
+  if (table.drawn !== key) {
+    table.drawn = key;
+    const made = [];
+    for (let place = first; place < last; place++) made.push(rowOf(table.shown[place], place, height));
+    table.rows.replaceChildren(...made);
+  }
+  for (const row of table.rows.children) {
+    const isSelected = row.id === `row-${selection.task}`;
+    row.classList.toggle("selected", isSelected);
+    row.setAttribute("aria-selected", String(isSelected));
+    row.classList.toggle("active", row.getAttribute("aria-rowindex") === String(table.active + 2));
+  }
   const isSeen = table.active >= first && table.active < last;
   if (isSeen) table.grid.setAttribute("aria-activedescendant", `row-${table.shown[table.active]}`);
   else table.grid.removeAttribute("aria-activedescendant");
@@ -125,17 +139,13 @@ function rowOf(task, place, height) {
     element("div", { class: "why", title: reason }, reason),
   ];
   for (const cell of cells) cell.setAttribute("role", "gridcell");
-  const classes = ["row"];
-  if (task === selection.task) classes.push("selected");
-  if (place === table.active) classes.push("active");
   const row = element(
     "div",
     {
-      class: classes.join(" "),
+      class: "row",
       role: "row",
       id: `row-${task}`,
       "aria-rowindex": place + 2,
-      "aria-selected": String(task === selection.task),
       onclick: () => {
         table.active = place;
         select(task, "table");

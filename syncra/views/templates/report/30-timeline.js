@@ -34,7 +34,7 @@ function allBars() {
       bars.push({ task, index, ...attempt, kind: attempt.isLast ? states[task] : RETRIED, row: 0 });
     }
     for (const [start, took, worker, error] of data.notes[task]?.rollback?.[1] ?? []) {
-      bars.push({ task, index: 0, start, end: start + Math.max(took, 0), took, worker, error, kind: ROLLBACK, row: 0 });
+      bars.push({ task, index: 0, start, end: start + Math.max(took, 0), took, worker, error: data.messages[error] ?? "", kind: ROLLBACK, row: 0 });
     }
   }
   return bars.sort((one, other) => one.start - other.start || one.end - other.end);

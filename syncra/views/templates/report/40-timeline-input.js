@@ -36,7 +36,7 @@ function showTip(bar, x, y) {
     element("div", {}, barText(bar)),
     waits > 0 ? element("div", {}, `waited ${seconds(waits)} after its last dependency`) : "",
     critical.has(bar.task) ? element("div", { class: "critical" }, "on the critical path") : "",
-    bar.error || data.failures[bar.task] ? element("div", { class: "message" }, (bar.error || data.failures[bar.task][0]).slice(0, 200)) : "",
+    bar.error || data.failures[bar.task] ? element("div", { class: "message" }, (bar.error || data.messages[data.failures[bar.task][0]]).slice(0, 200)) : "",
   );
   const box = tip.getBoundingClientRect();
   tip.style.left = `${Math.max(Math.min(x + 14, innerWidth - box.width - 8), 8)}px`;

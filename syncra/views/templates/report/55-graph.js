@@ -183,7 +183,7 @@ function drawPart() {
     tasks = around(selection.task, 40);
     title.textContent = `Around ${data.names[selection.task]}`;
   } else if (data.critical.length) {
-    tasks = data.critical.slice(-SMALL);
+    tasks = data.critical.slice(-100);
     title.textContent = tasks.length < data.critical.length ? `The last ${tasks.length} tasks of the critical path` : "The critical path";
   } else {
     tasks = around(0, 40);

@@ -80,8 +80,8 @@ function listOfAttempts(attempts, states) {
 }
 
 function failureOf(task) {
-  const [message, place, number, isOwn] = data.failures[task];
-  const parts = [element("p", { class: "message" }, message)];
+  const [message, number, isOwn] = data.failures[task];
+  const parts = [element("p", { class: "message" }, data.messages[message])];
   const text = number === null ? "" : data.tracebacks[number];
   if (text) {
     if (!isOwn) parts.push(element("p", { class: "hint" }, "Traceback of another task that failed at the same place:"));
@@ -129,7 +129,7 @@ function showDetails(task) {
   if (attempts.length > 1) body.push(section(`Attempts (${attempts.length})`, listOfAttempts(attempts, STATES[states[task]])));
   if (note.rollback) {
     const undone = note.rollback[1].map(([start, took, worker, error], index, all) => ({
-      start, took, worker, error, end: start + Math.max(took, 0), isLast: index === all.length - 1,
+      start, took, worker, error: data.messages[error] ?? "", end: start + Math.max(took, 0), isLast: index === all.length - 1,
     }));
     body.push(section("Rollback", listOfAttempts(undone, STATES[note.rollback[0]])));
   }
