@@ -564,11 +564,18 @@ def test_coroutines_that_overlap_have_lanes(viewer: Viewer, tmp_path: Path) -> N
 def test_it_prints(viewer: Viewer, file: Path) -> None:
     """All rows, in light colours, without what can be clicked."""
     page = viewer.open(file, color_scheme="dark")
+    until(lambda: is_drawn(page))
+    corner = (
+        "Array.from(document.getElementById('timeline-canvas').getContext('2d')"
+        ".getImageData(2, 26 + 28, 1, 1).data)"
+    )
+    page.click("[data-mode=task]")
     page.emulate_media(media="print", color_scheme="dark")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == (
         "rgb(255, 255, 255)"
     )
+    until(lambda: sum(page.evaluate(corner)) > 900)  # the second row, which is tinted
     assert len(rows(page)) == 7
     assert page.locator(".controls").is_hidden()
     assert page.locator("#errors pre").is_visible()

@@ -118,9 +118,6 @@ def test_one_slice_an_attempt(run) -> None:
     assert f"letters: {record.executor}" in named_tracks(events, "process_name")
 
 
-test_one_slice_an_attempt = pytest.mark.shares_memory(test_one_slice_an_attempt)
-
-
 def test_what_overlaps_has_lanes() -> None:
     """Coroutines all have one worker, the loop, and a track for each that is open."""
     graph = Graph("pages")

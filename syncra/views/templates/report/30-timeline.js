@@ -230,7 +230,7 @@ function yOf(row) {
   return AXIS + row * timeline.rowHeight - timeline.scroller.scrollTop;
 }
 
-const drawTimeline = inNextFrame(() => {
+function paintTimeline() {
   if (!timeline.width) return;
   const { colors, width, height, gutter, rowHeight } = timeline;
   const context = timeline.canvas.getContext("2d");
@@ -263,7 +263,8 @@ const drawTimeline = inNextFrame(() => {
     context.fillText(text, Math.min(Math.max(x, gutter + half), width - half - 2), AXIS / 2);
   }
   drawStrip();
-});
+}
+const drawTimeline = inNextFrame(paintTimeline);
 
 function drawRows(context, firstRow, lastRow) {
   const { colors, width, gutter, rowHeight } = timeline;

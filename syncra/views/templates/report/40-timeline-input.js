@@ -256,7 +256,7 @@ function listCriticalPath() {
         {},
         linkTo(task),
         element("span", { class: "amount" }, seconds(data.took[task])),
-        element("span", { class: "amount" }, waited(task) > 0 ? `after ${seconds(waited(task))}` : ""),
+        element("span", { class: "amount" }, waited(task) > 0 ? `waited ${seconds(waited(task))}` : ""),
         element("span", { class: "share", "aria-hidden": "true" }, waits, took),
       ),
     );
@@ -276,6 +276,20 @@ function startTimeline() {
   addEventListener("themechange", () => {
     readColors();
     drawTimeline();
+  });
+  // Paper is white: what is painted has to be painted for it before it is printed.
+  function repaint() {
+    readColors();
+    paintTimeline();
+  }
+  addEventListener("beforeprint", () => {
+    const { theme } = document.documentElement.dataset;
+    document.documentElement.dataset.theme = "light";
+    repaint();
+    addEventListener("afterprint", () => {
+      document.documentElement.dataset.theme = theme;
+      repaint();
+    }, { once: true });
   });
   new ResizeObserver(inNextFrame(resizeTimeline)).observe(timeline.scroller.parentElement);
 }
