@@ -190,8 +190,19 @@ class Records(Mapping[str, TaskRecord]):
         self._causes: list[Causes] | None = None
 
     def __getitem__(self, name: str) -> TaskRecord:
+        return self._record(name, self._journal.compiled.ids[name])
+
+    def without_causes(self) -> Iterator[TaskRecord]:
+        """Go through the records in topological order, without `skipped_because`.
+
+        Where many are skipped because of many, these names take time and room.
+        """
+        compiled = self._journal.compiled
+        for task in compiled.plan.order:
+            yield self._record(compiled.names[task], task, with_causes=False)
+
+    def _record(self, name: str, task: int, *, with_causes: bool = True) -> TaskRecord:
         journal = self._journal
-        task = journal.compiled.ids[name]
         state = STATES[journal.states[task]]
         attempts = self._attempts(task)
         started_at = duration = None
@@ -211,7 +222,9 @@ class Records(Mapping[str, TaskRecord]):
             error=journal.errors.get(task, journal.cleanup_errors.get(task)),
             executor=journal.executors[journal.lanes[task]],
             worker=None if worker is None else str(worker),
-            skipped_because=self._because(task) if state == State.SKIPPED else (),
+            skipped_because=self._because(task)
+            if state == State.SKIPPED and with_causes
+            else (),
             reason=journal.reasons.get(task),
             abandoned=task in journal.abandoned,
             warning=journal.warnings.get(task),

@@ -10,8 +10,10 @@ from ._records import Records, State, progress_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Mapping
-    from typing import Any
+    from pathlib import Path
+    from typing import Any, overload
 
     from ._journal import Journal
     from ._records import TaskRecord
@@ -53,6 +55,7 @@ class Report:
         self.tasks: Mapping[str, TaskRecord] = records
         if ended is None:
             self.tasks = dict(records)
+        self._compiled = journal.compiled
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as dicts, lists, strings and numbers."""
@@ -74,6 +77,90 @@ class Report:
         import json
 
         return json.dumps(self.to_dict(), indent=indent)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def to_html(self, path: None = None) -> str: ...
+        @overload
+        def to_html(self, path: str | os.PathLike[str]) -> Path: ...
+
+    def to_html(self, path: str | os.PathLike[str] | None = None) -> str | Path:
+        """Make a page of it: the graph, a timeline, all tasks, all errors.
+
+        One file for any browser, which needs no network. It tells names, states, times,
+        workers and errors with their tracebacks, but no values.
+
+        Parameters:
+            path: where to write it; what is there is replaced when all is written.
+                Nothing is written if None.
+
+        Returns:
+            The path, or the page itself if there is none.
+
+        Raises:
+            MissingExtraError: if Jinja is not there: `pip install 'syncra[html]'`.
+            OSError: if it cannot be written; what was at the path is there still.
+
+        Example:
+            >>> from syncra import Graph
+            >>> graph = Graph("letters")
+            >>> a = graph.add(lambda: "A", name="a")
+            >>> graph().report().to_html()[:15]
+            '<!doctype html>'
+        """
+        from .views.html import to_html
+
+        return self._written(path, to_html(self))
+
+    if TYPE_CHECKING:
+
+        @overload
+        def to_trace(self, path: None = None) -> str: ...
+        @overload
+        def to_trace(self, path: str | os.PathLike[str]) -> Path: ...
+
+    def to_trace(self, path: str | os.PathLike[str] | None = None) -> str | Path:
+        """Make a trace of it, to be opened in Perfetto or chrome://tracing.
+
+        JSON in the trace event format of Chrome: a track for each worker, or several
+        where what it runs overlaps, as coroutines do; a slice for each attempt; arrows
+        along dependencies.
+
+        Parameters:
+            path: as for `to_html`.
+
+        Returns:
+            The path, or the JSON itself if there is none.
+
+        Raises:
+            OSError: if it cannot be written; what was at the path is there still.
+
+        Example:
+            >>> from syncra import Graph
+            >>> graph = Graph("letters")
+            >>> a = graph.add(lambda: "A", name="a")
+            >>> '"name":"a"' in graph().report().to_trace()
+            True
+        """
+        from .views.trace import to_trace
+
+        return self._written(path, to_trace(self))
+
+    def _written(self, path: str | os.PathLike[str] | None, text: str) -> str | Path:
+        if path is None:
+            return text
+
+        from .views.files import write_whole
+
+        return write_whole(path, text)
+
+    def _records(self) -> Iterable[TaskRecord]:
+        """Go through the records in topological order, as long as it takes no room."""
+        if isinstance(self.tasks, Records):
+            return self.tasks.without_causes()
+
+        return self.tasks.values()
 
     def __str__(self) -> str:
         records = [self.tasks[name] for name in self.shown(self.MOST_SHOWN)]

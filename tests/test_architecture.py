@@ -49,6 +49,11 @@ FLOORS = (
     {"_compile"},
     # What is known of a run.
     {"_context", "_journal", "_lookup", "_records"},
+    # What is made of that to be looked at.
+    {"views", "views.critical_path", "views.files", "views.plain_text"},
+    {"views.failures", "views.timeline"},
+    {"views.page_data", "views.trace"},
+    {"views.html"},
     {"_report"},
     # How graphs and runs are drawn; knows what was compiled, and states.
     {"views", "views._colours", "views._words"},

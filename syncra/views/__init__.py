@@ -1,1 +1,1 @@
-"""What users look at: graphs and runs as pictures and as text."""
+"""What users look at: graphs as pictures and text, runs as a page and a trace."""
