@@ -56,7 +56,7 @@ FLOORS = (
     {"views.html"},
     {"_report"},
     # How graphs and runs are drawn; knows what was compiled, and states.
-    {"views", "views._colours", "views._words"},
+    {"views._colours", "views._words"},
     {"views._wiring"},
     {"views.folding", "views.text"},
     {"views._model"},
