@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ._route import Route
 
 #: Seconds between the ends of two tasks from which on it pays to choose among them.
-WORTH_RANKING = 5e-6
+WORTH_RANKING = 5e-5
 
 
 class Order:
