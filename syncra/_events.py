@@ -43,9 +43,11 @@ class Events(Facts):
             self.keep_only(settings.kept)
         if settings.observers:
             self.observe(settings.observers)
-        if are_wanted() or settings.log_writer is not None:
+        scopes = [one for one in settings.observers if hasattr(one, "begin_attempt")]
+        if scopes or are_wanted() or settings.log_writer is not None:
             known = self.compiled.graph, self.identify(), self.compiled.names
-            self.origins = Origins(self.context, *known, self.journal.attempts)
+            past = self.journal.attempts
+            self.origins = Origins(self.context, *known, past, scopes)
 
     def listen(self, listener: Callable[[Sequence[int]], object]) -> None:
         """Have `listener` called with the ids of tasks that have been settled."""

@@ -10,8 +10,18 @@ from contextvars import ContextVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextvars import Context
+    from typing import Any, Protocol, TypeAlias
+
+    #: A function that is called in another process, and its argument.
+    Baggage: TypeAlias = tuple[Callable[[Any], object], Any]
+
+    class Scope(Protocol):
+        """Be an observer that does something in the context of each attempt."""
+
+        def begin_attempt(self, origin: Origin) -> object: ...
+        def baggage(self) -> Baggage: ...
 
 
 class Origin:
@@ -49,9 +59,10 @@ class Origins:
         run_id: id of the run.
         names: the names of the tasks.
         past: attempts at tasks that are over, as the journal has them.
+        scopes: what is to be done in the context of each attempt before it begins.
     """
 
-    __slots__ = ("_context", "_graph", "_names", "_past", "_run_id")
+    __slots__ = ("_context", "_graph", "_names", "_past", "_run_id", "_scopes")
 
     def __init__(
         self,
@@ -60,20 +71,57 @@ class Origins:
         run_id: str,
         names: Sequence[str],
         past: Mapping[int, Sequence[object]],
+        scopes: Sequence[Scope] = (),
     ) -> None:
+        self._scopes = scopes
         self._context = context
         self._graph = graph
         self._run_id = run_id
         self._names = names
         self._past = past
 
+    def begin(self, task: int) -> Context:
+        """Return the context of an attempt that begins."""
+        context = self.context_of(task)
+        for scope in self._scopes:
+            try:
+                context.run(scope.begin_attempt, context[current])
+            except Exception:
+                _report(scope)
+        return context
+
+    def begin_elsewhere(self, task: int) -> list[Baggage]:
+        """Begin an attempt in another process.
+
+        Returns:
+            Functions that are to be called there before it, each with an argument.
+        """
+        if not self._scopes:
+            return []
+
+        context, found = self.begin(task), []
+        for scope in self._scopes:
+            try:
+                found.append(context.run(scope.baggage))
+            except Exception:
+                _report(scope)
+        return found
+
     def context_of(self, task: int) -> Context:
-        """Return a new context for the present attempt at a task."""
+        """Return a new context that knows the present attempt at a task."""
         context = self._context.copy()
         attempt = 1 + len(self._past.get(task, ()))
         origin = Origin(self._graph, self._run_id, self._names[task], attempt)
         context.run(current.set, origin)
         return context
+
+
+def _report(scope: object) -> None:
+    """Log what has gone wrong with an observer, which must not change the run."""
+    from logging import getLogger
+
+    name = type(scope).__name__
+    getLogger("syncra.observers").warning("observer %s failed", name, exc_info=True)
 
 
 class _Wishes:

@@ -66,11 +66,11 @@ class Run(Drawable, Mapping[str, object]):
 
     def _begin(self) -> None:
         """Get ready what is there before the first task."""
-        writer = self._engine.settings.log_writer
-        if writer is not None:
-            self._is_refused = True  # nobody need await what cannot begin
-            writer.open(self.id)
-            self._is_refused = False
+        for observer in self._engine.settings.observers:
+            if hasattr(observer, "before_run"):
+                self._is_refused = True  # nobody need await what cannot begin
+                observer.before_run(self)
+                self._is_refused = False
         if self._engine.observing is not None:
             self._engine.observing.begin(self)
 

@@ -82,7 +82,8 @@ FLOORS = (
     {"observers", "observers._base", "observers._log_file"},
     {"_definition", "_options"},
     # One run: who runs it, who ends it, who waits for it.
-    {"observers._failure", "observers._log_filter", "observers._view"},
+    {"observers._failure", "observers._log_filter", "observers._open_telemetry"}
+    | {"observers._view"},
     {"observers._log_writer"},
     {"observers._live", "observers._notebook"},
     {"observers._progress"},

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from .._origins import Baggage
+
 #: A token, and what is told to end: the number of a task.
 NUMBER = Struct("<I")
 
@@ -163,6 +165,9 @@ class Worker:
         try:
             place, *arguments = pickles.load(data, buffers)
             del data, buffers
+            baggage: Sequence[Baggage] = ()
+            if place.__class__ is tuple:
+                place, baggage = place
             function = self._functions[place]
             if function.__class__ is bytes:
                 stage = "function"
@@ -176,6 +181,8 @@ class Worker:
         try:
             if number in self._told:
                 self._end_current()
+            for prepare, given in baggage:
+                context.run(prepare, given)
             result = context.run(function, *arguments)
             if result.__class__ is CoroutineType:
                 result = self._coroutines.run(result, context)

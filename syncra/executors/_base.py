@@ -187,7 +187,7 @@ def work(work: Work, lane: Lane) -> None:
     while task >= 0:
         slots = arguments[task]
         try:
-            context = copy_context() if origins is None else origins.context_of(task)
+            context = copy_context() if origins is None else origins.begin(task)
             if slots is None:
                 value = context.run(functions[task])
             elif slots.__class__ is int:

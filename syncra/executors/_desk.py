@@ -170,9 +170,11 @@ class Desk(Lane):
         else:
             arguments = tuple(slots(run.values))
         function: Any = run.functions[task]
-        number = self._child.number_of(function.packed)
+        place: Any = self._child.number_of(function.packed)
+        if run.origins is not None and (baggage := run.origins.begin_elsewhere(task)):
+            place = place, baggage
         try:
-            return pickles.dump((number, *arguments))
+            return pickles.dump((place, *arguments))
         except BaseException as error:
             path = pickles.culprit_among(function.__wrapped__, arguments)
             raise self._refused(task, "argument", error, path) from error

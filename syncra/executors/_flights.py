@@ -310,7 +310,7 @@ class ForeignLane(Lane):
         else:
             arguments = tuple(slots(work.values))
         origins = work.origins
-        context = work.context.copy() if origins is None else origins.context_of(task)
+        context = work.context.copy() if origins is None else origins.begin(task)
         return Call(work.functions[task], arguments, context)
 
     def _has_left(self, flight: Flight, future: Any) -> bool:

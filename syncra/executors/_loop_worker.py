@@ -127,9 +127,7 @@ class LoopWorker:
                     await checkpoint()
                     lane.slice_end = clock() + SLICE
                 host.stepping = task
-                context = (
-                    copy_context() if origins is None else origins.context_of(task)
-                )
+                context = copy_context() if origins is None else origins.begin(task)
                 waits_for = context.run(step, task)
                 if waits_for is not FINISHED:
                     await Resumed(waits_for, context, self, task)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ._email import Email as Email
     from ._log_file import LogFile as LogFile
     from ._log_filter import TaskLogFilter as TaskLogFilter
+    from ._open_telemetry import OpenTelemetry as OpenTelemetry
     from ._progress import ProgressDisplay as ProgressDisplay
     from ._webhook import Webhook as Webhook
 
@@ -25,6 +26,7 @@ _HOMES = {
     "LogFile": "syncra.observers._log_file",
     "Observer": "syncra.observers._base",
     "ObserverError": "syncra._observing",
+    "OpenTelemetry": "syncra.observers._open_telemetry",
     "ProgressDisplay": "syncra.observers._progress",
     "TaskLogFilter": "syncra.observers._log_filter",
     "Webhook": "syncra.observers._webhook",
@@ -35,6 +37,7 @@ __all__ = [
     "LogFile",
     "Observer",
     "ObserverError",
+    "OpenTelemetry",
     "ProgressDisplay",
     "TaskLogFilter",
     "Webhook",

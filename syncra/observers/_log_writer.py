@@ -39,7 +39,7 @@ class LogWriter(Observer):
         self._logs = [log for log in (for_all, *for_some.values()) if log is not None]
         self.level = min(log.level for log in self._logs)
 
-    def open(self, run_id: str) -> None:
+    def before_run(self, run: Run) -> None:
         """Open the files and have records come, since the run begins.
 
         Raises:
@@ -53,7 +53,7 @@ class LogWriter(Observer):
             self._close()
             raise
 
-        self.run_id = run_id
+        self.run_id = run.id
         _router.add(self)
 
     def files_of(self, task: str) -> dict[str, LogFile]:

@@ -1,0 +1,217 @@
+"""Traces for OpenTelemetry: spans of runs and attempts, and what is below them."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import anyio
+import pytest
+from tests_helpers import in_a_script
+
+pytest.importorskip("opentelemetry.sdk")
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from syncra import Graph, Retry
+from syncra.observers import OpenTelemetry
+
+
+class Traces:
+    """Keep the spans of a tracer provider of its own."""
+
+    def __init__(self) -> None:
+        self.exporter = InMemorySpanExporter()
+        self.provider = TracerProvider()
+        self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self.tracer = self.provider.get_tracer("tests")
+        self.observer = OpenTelemetry(self.provider)
+
+    @property
+    def spans(self) -> dict[str, Any]:
+        """The spans that have ended, by name; of several of one name the last."""
+        return {span.name: span for span in self.exporter.get_finished_spans()}
+
+
+@pytest.fixture
+def traces():
+    found = Traces()
+    yield found
+    found.provider.shutdown()
+
+
+def parent_of(span: Any) -> int | None:
+    return span.parent.span_id if span.parent is not None else None
+
+
+def current_span() -> tuple[int, int]:
+    """Return the ids of the present trace and span, also in another process."""
+    context = trace.get_current_span().get_span_context()
+    return context.trace_id, context.span_id
+
+
+async def current_span_async() -> tuple[int, int]:
+    await anyio.sleep(0)
+    return current_span()
+
+
+def test_each_attempt_is_the_current_span_while_it_runs(run, traces) -> None:
+    """In threads, coroutines and worker processes; all of one trace."""
+    graph = Graph("etl")
+    graph.add(current_span, name="function")
+    graph.add(current_span_async, name="coroutine")
+    with traces.tracer.start_as_current_span("caller") as caller:
+        found = run(graph, observers=[traces.observer])
+    assert found.observer_errors == []
+    spans = traces.spans
+    whole = spans["graph etl"]
+    assert parent_of(whole) == caller.get_span_context().span_id
+    assert whole.attributes["syncra.run_id"] == found.id
+    assert whole.attributes["syncra.tasks.succeeded"] == 2
+    for name in ("function", "coroutine"):
+        span = spans[f"task {name}"]
+        assert parent_of(span) == whole.context.span_id
+        assert found[name] == (span.context.trace_id, span.context.span_id)
+        assert span.attributes["syncra.task"] == name
+        assert span.attributes["syncra.state"] == "succeeded"
+        assert span.attributes["syncra.attempt"] == 1
+        assert whole.start_time <= span.start_time <= span.end_time
+
+
+@pytest.mark.shares_memory
+def test_what_tasks_trace_is_below_them(run, traces) -> None:
+    def function() -> None:
+        with traces.tracer.start_as_current_span("in function"):
+            pass
+
+    async def coroutine() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(child)
+
+    async def child() -> None:
+        with traces.tracer.start_as_current_span("in child"):
+            await anyio.sleep(0)
+
+    graph = Graph("etl")
+    graph.add(function)
+    graph.add(coroutine)
+    run(graph, observers=[traces.observer])
+    spans = traces.spans
+    for inner, outer in (("in function", "function"), ("in child", "coroutine")):
+        assert parent_of(spans[inner]) == spans[f"task {outer}"].context.span_id
+
+
+def test_attempts_and_failures(run, traces) -> None:
+    """A span each, with the error; who never started is an event."""
+    graph = Graph("etl", on_error="continue")
+
+    def bad() -> None:
+        raise ValueError("bang")
+
+    graph.add(bad, retry=Retry(2, backoff=lambda attempt: 0.0))
+    graph.add(lambda bad: bad, name="behind", dependencies=bad)
+    run(graph, observers=[traces.observer])
+    found = traces.exporter.get_finished_spans()
+    attempts = [span for span in found if span.name == "task bad"]
+    assert [span.attributes["syncra.attempt"] for span in attempts] == [1, 2]
+    states = [span.attributes["syncra.state"] for span in attempts]
+    assert states == ["retrying", "failed"]
+    for span in attempts:
+        assert span.status.status_code is trace.StatusCode.ERROR
+        assert span.status.description == "ValueError: bang"
+        assert span.events[0].attributes["exception.message"] == "bang"
+    whole = traces.spans["graph etl"]
+    assert whole.status.status_code is trace.StatusCode.ERROR
+    (event,) = whole.events
+    assert (event.name, event.attributes["syncra.task"]) == ("task skipped", "behind")
+
+
+def test_a_graph_as_a_task_is_below_that_task(traces) -> None:
+    inner = Graph("inner", observers=[traces.observer])
+    inner.add(current_span, name="leaf")
+    outer = Graph("outer", observers=[traces.observer])
+    outer.add(inner)
+    outer.run()
+    spans = traces.spans
+    assert parent_of(spans["graph inner"]) == spans["task inner"].context.span_id
+    assert parent_of(spans["task leaf"]) == spans["graph inner"].context.span_id
+    assert parent_of(spans["graph outer"]) is None
+
+
+def test_runs_at_once_are_told_apart(traces) -> None:
+    graph = Graph("etl", observers=[traces.observer])
+    for number in range(20):
+        graph.add(current_span, name=str(number))
+    runs = [graph.start() for _ in range(10)]
+    assert all(run.wait(60) for run in runs)
+    found = traces.exporter.get_finished_spans()
+    by_run = {
+        span.attributes["syncra.run_id"]: span.context.trace_id
+        for span in found
+        if span.name.startswith("graph")
+    }
+    assert len(set(by_run.values())) == 10
+    for run in runs:
+        assert {trace_id for trace_id, _ in dict(run).values()} == {by_run[run.id]}
+
+
+def test_what_was_given_up_ends_with_its_run(traces) -> None:
+    """Else its span would never be seen."""
+    graph = Graph("etl", on_error="continue", observers=[traces.observer])
+    go_on = threading.Event()
+
+    def stubborn() -> None:
+        go_on.wait(60)
+
+    graph.add(stubborn, timeout=0.01)
+    graph.run()
+    go_on.set()
+    span = traces.spans["task stubborn"]
+    assert span.attributes["syncra.state"] == "failed"
+    assert "TaskTimeout" in span.status.description
+
+
+BROKEN = """
+import logging
+from syncra import Graph
+from syncra.observers import OpenTelemetry
+
+observer = OpenTelemetry()
+def broken(*given, **more):
+    raise RuntimeError("no tracer")
+observer._tracer = type("Broken", (), {"start_span": broken})()
+graph = Graph("etl")
+graph.add(lambda: 1, name="one")
+told = []
+logger = logging.getLogger("syncra.observers")
+logger.handlers, logger.propagate = [logging.Handler()], False
+logger.handlers[0].emit = lambda record: told.append(record.getMessage())
+run = graph.run(observers=[observer])
+assert run["one"] == 1
+assert run.observer_errors == []
+assert told == ["a run is not traced", "observer OpenTelemetry failed"], told
+"""
+
+
+def test_a_broken_tracer_changes_nothing() -> None:
+    in_a_script(BROKEN)
+
+
+WITHOUT = """
+import sys
+sys.modules["opentelemetry"] = None
+from syncra.errors import MissingExtraError
+try:
+    from syncra.observers import OpenTelemetry
+except MissingExtraError as error:
+    assert "pip install 'syncra[otel]'" in str(error), error
+else:
+    raise AssertionError
+"""
+
+
+def test_without_the_package_it_says_what_to_install() -> None:
+    in_a_script(WITHOUT)
