@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ._facts import Facts
-from ._origins import Origins, are_wanted
+from ._origins import Origins, are_wanted, is_scope
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextvars import Context
+    from typing import Any
 
     from ._keeping import Keeping
     from ._observing import Observing
@@ -43,7 +44,7 @@ class Events(Facts):
             self.keep_only(settings.kept)
         if settings.observers:
             self.observe(settings.observers)
-        scopes = [one for one in settings.observers if hasattr(one, "begin_attempt")]
+        scopes: Any = [one for one in settings.observers if is_scope(one)]
         if scopes or are_wanted() or settings.log_writer is not None:
             known = self.compiled.graph, self.identify(), self.compiled.names
             past = self.journal.attempts

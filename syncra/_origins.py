@@ -85,7 +85,9 @@ class Origins:
         context = self.context_of(task)
         for scope in self._scopes:
             try:
-                context.run(scope.begin_attempt, context[current])
+                origin = context[current]
+                assert origin is not None
+                context.run(scope.begin_attempt, origin)
             except Exception:
                 _report(scope)
         return context
@@ -114,6 +116,11 @@ class Origins:
         origin = Origin(self._graph, self._run_id, self._names[task], attempt)
         context.run(current.set, origin)
         return context
+
+
+def is_scope(observer: object) -> bool:
+    """Return whether an observer does something in the contexts of attempts."""
+    return hasattr(observer, "begin_attempt")
 
 
 def _report(scope: object) -> None:

@@ -64,7 +64,7 @@ class OpenTelemetry(Observer):
     def begin_attempt(self, origin: Origin) -> None:
         """Begin the span of an attempt, and make it the current one of its context."""
         known = self._runs[origin.run_id]
-        attributes = {
+        attributes: dict[str, str | int] = {
             "syncra.graph": origin.graph,
             "syncra.run_id": origin.run_id,
             "syncra.task": origin.task,
