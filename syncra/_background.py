@@ -36,6 +36,9 @@ def _end_all() -> None:
     from threading import Lock
 
     for session in list(_going_on):
+        if session.is_done:
+            continue  # its observers are told the rest
+
         engine = session.engine
         running = engine.machine.unsettled
         getLogger("syncra").warning(

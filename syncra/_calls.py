@@ -162,9 +162,14 @@ class WithKeywords:
         self._names = tuple(names)
 
     def __call__(self, *arguments: Any) -> Any:
+        positional, keywords = self.split(arguments)
+        return self.__wrapped__(*positional, **keywords)
+
+    def split(self, arguments: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+        """Return which of the arguments go by position, and which by name."""
         count = self._count
         keywords = dict(zip(self._names, arguments[count:], strict=True))
-        return self.__wrapped__(*arguments[:count], **keywords)
+        return arguments[:count], keywords
 
 
 class WithOutputs:

@@ -393,9 +393,15 @@ class Engine(Events):
     def _hire_elsewhere(self, here: Lane | None) -> Callable[[], object] | None:
         """Wake other lanes; return what is left of that for when the lock is free."""
         ring = None
-        for lane in self.lanes:
-            if lane is not here and lane.vacant and self.queues[lane.index]:
-                ring = lane.wake() or ring
+        try:
+            for lane in self.lanes:
+                if lane is not here and lane.vacant and self.queues[lane.index]:
+                    ring = lane.wake() or ring
+        except BaseException:
+            if ring is not None:
+                ring()  # it has been promised
+            raise
+
         return ring
 
     def _end(self, now: float) -> None:

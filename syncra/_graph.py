@@ -101,9 +101,9 @@ class Graph(Definition):
         self.observers: tuple[object, ...] = ()
         self.log = None if log is None else log_file(log, whose)
         if observers != ():
-            from ._observing import checked_observers
+            from .observers._protocol import checked_observers, without_repeats
 
-            self.observers = checked_observers(observers, whose)
+            self.observers = without_repeats(checked_observers(observers, whose))
 
     if TYPE_CHECKING:
 

@@ -7,6 +7,7 @@ cannot change a run. It can delay the end of one, but not for long.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
@@ -17,25 +18,25 @@ from ._alarm import call_at
 from ._clock import clock
 from ._records import STATES
 from .executors._pool import start_thread
+from .observers._protocol import (
+    EVENTS,
+    RUN_FINISHED,
+    RUN_STARTED,
+    TASK_FINISHED,
+    TASK_RETRYING,
+    TASK_STARTED,
+    listeners_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from ._journal import Journal
     from ._run import Run
+    from .observers._protocol import Listener
 
-    #: Who is told something, and by which of his methods.
-    Listener = tuple[object, Callable[..., object]]
-
-RUN_STARTED, TASK_STARTED, TASK_RETRYING, TASK_FINISHED, RUN_FINISHED = EVENTS = (
-    "run_started",
-    "task_started",
-    "task_retrying",
-    "task_finished",
-    "run_finished",
-)
 #: Seconds that an observer has for one call. Half as many again have all of them for
 #: what is left to be told when the run is over.
 PATIENCE = 5.0
@@ -87,7 +88,7 @@ class Observing:
         self._dropped = dropped
         self._known = 0  # how many of them have been put down
         self._names = journal.compiled.names
-        self._listeners = {event: _listeners(observers, event) for event in EVENTS}
+        self._listeners = {event: listeners_of(observers, event) for event in EVENTS}
         for event in (TASK_FINISHED, RUN_FINISHED):
             self._listeners[event].reverse()
         self.wants_starts = bool(self._listeners[TASK_STARTED])
@@ -106,8 +107,7 @@ class Observing:
         #: What is told at present, whom, and since when.
         self._entry: Any = ()
         self._arguments: tuple[Any, ...] = ()
-        self._called: Listener | None = None
-        self._since = 0.0
+        self._call: list[Any] | None = None
         #: When what is left after the end of the run is dropped.
         self._deadline = 0.0
         #: What a thread that was given up has left to be told, and whom.
@@ -145,7 +145,7 @@ class Observing:
                 self._note_dropped()
         if following >= 0 and self.wants_starts:
             self.started(following)
-        elif not self._is_active:
+        elif self.wants_ends and not self._is_active:
             self._activate()
 
     def settled(self, task: int) -> None:
@@ -199,11 +199,11 @@ class Observing:
             must_watch, self._is_watched = not self._is_watched, True
         if must_watch:
             _call_at(clock() + PATIENCE, self._watch)
-        self._start(turn)
+        self._start(partial(self._tell, turn))
 
-    def _start(self, turn: int) -> None:
+    def _start(self, job: Callable[[], object]) -> None:
         try:
-            start_thread(partial(self._tell, turn))
+            start_thread(job)
         except RuntimeError as error:
             # No thread is to be had now; maybe for what comes next.
             self._note(None, RUN_FINISHED, error)
@@ -213,6 +213,12 @@ class Observing:
                 self._end()
 
     # Telling it.
+
+    def _go_on(self, turn: int, hanging: object, event: str) -> None:
+        """Tell the rest in place of a thread that does not come back."""
+        message = f"it did not return from {event} in {PATIENCE:g} s: given up"
+        self._note(hanging, event, TimeoutError(message))
+        self._tell(turn)
 
     def _tell(self, turn: int) -> None:
         """Tell what there is to tell, until for a while there is no more."""
@@ -225,20 +231,21 @@ class Observing:
         while True:
             for listener in pending:
                 error: BaseException | None = None
-                self._called = listener
-                self._since = clock()
+                self._call = call = [listener, clock()]
                 try:
                     listener[1](*arguments)
                 except BaseException as raised:
                     error = raised
-                self._since = 0.0
+                call[1] = (
+                    0.0  # of this call only: another thread may be at the next one
+                )
                 if self._turn != turn and self._is_given_up(turn):
                     return
 
                 if error is not None:
                     self._note(listener[0], self._event_of(self._entry), error)
             # Nothing of a run may be held while there is nothing to tell.
-            self._called, error = None, None
+            self._call = error = None
             try:
                 entry: Any = events.popleft()
             except IndexError:
@@ -277,13 +284,14 @@ class Observing:
     def _rests(self) -> bool:
         """Return whether there is nothing to tell at present."""
         with self._guard:
+            is_last = self._is_last  # before the look at what is left: that comes first
             self._is_active = False
             if self._events:
                 # Who has put it there may have seen that somebody is active.
                 self._is_active = True
                 return False
 
-        if self._is_last:
+        if is_last:
             self._end()
         return True
 
@@ -297,7 +305,8 @@ class Observing:
         run, self.run = self.run, None
         self._arguments = ()
         self._listeners = {event: [] for event in EVENTS}
-        self._called = None
+        self._call = self._entry = None
+        self._left = (), ()
         for callback in self._when_over:
             callback()
         self._when_over.clear()
@@ -312,30 +321,30 @@ class Observing:
             if not self._is_active:
                 return
 
-            is_late = self._is_late()
-            if is_late:
+            call, late = self._call, None
+            since = call[1] if call is not None else 0.0
+            if call is not None and since and clock() - since >= PATIENCE:
                 # Whoever comes back sees a change, and asks under the guard.
                 self._turn += 1
-                is_late = self._is_late()
-                self._turn -= not is_late
-            if is_late:
-                assert self._called is not None
-                turn, entry, hanging = self._turn, self._entry, self._called
-                event = self._event_of(entry)
-                listeners = self._listeners[event]
-                left = listeners[listeners.index(hanging) + 1 :]
-                self._left = left, self._arguments
-                for known in self._listeners.values():
-                    known[:] = [one for one in known if one[0] is not hanging[0]]
+                if call[1]:
+                    late = self._give_up(call[0])
+                else:
+                    self._turn -= 1
+            turn = self._turn
         _call_at(clock() + PATIENCE / 5, self._watch)
-        if is_late:
-            message = f"it did not return from {event} in {PATIENCE:g} s: given up"
-            self._note(hanging[0], event, TimeoutError(message))
+        if late is not None:
             self._allow_time()  # for the others
-            self._start(turn)
+            self._start(partial(self._go_on, turn, *late))
 
-    def _is_late(self) -> bool:
-        return bool(self._since) and clock() - self._since >= PATIENCE
+    def _give_up(self, hanging: Listener) -> tuple[object, str]:
+        """Go on without an observer, from those behind it on."""
+        event = self._event_of(self._entry)
+        listeners = self._listeners[event]
+        left = listeners[listeners.index(hanging) + 1 :]
+        self._left = left, self._arguments
+        for known in self._listeners.values():
+            known[:] = [one for one in known if one[0] is not hanging[0]]
+        return hanging[0], event
 
     def _hurry(self) -> None:
         """Drop what is left to be told but the end. Called by the clock."""
@@ -348,7 +357,15 @@ class Observing:
 
         events, dropped = self._events, 0
         while len(events) > 1:
-            events.popleft()
+            try:
+                entry = events.popleft()
+            except IndexError:
+                break
+
+            if type(entry) is tuple and entry[0] == RUN_FINISHED:
+                events.append(entry)
+                break
+
             dropped += 1
         if dropped:
             message = (
@@ -358,17 +375,31 @@ class Observing:
             self._note(None, TASK_FINISHED, TimeoutError(message))
 
     def _note(self, observer: object, event: str, error: BaseException) -> None:
+        """List an error, and log it if it is the first of its kind."""
         if len(self.errors) >= MOST_ERRORS:
             return
 
+        is_known = any(
+            one.observer is observer and one.event == event for one in self.errors
+        )
         self.errors.append(ObserverError(observer, event, error))
-        known = observer, event
-        if any((one.observer, one.event) == known for one in self.errors[:-1]):
-            error.__traceback__ = None
-            return
+        if not is_known:
+            _log(observer, event, error)
+        # Frames know the run, which knows this.
+        chained: BaseException | None = error
+        for _ in range(MOST_ERRORS):
+            if chained is None:
+                return
 
-        from logging import getLogger
+            chained.__traceback__ = None
+            chained = chained.__cause__ or chained.__context__
 
+
+def _log(observer: object, event: str, error: BaseException) -> None:
+    """Log what an observer has raised; a handler of the user's may raise too."""
+    from logging import getLogger
+
+    try:
         getLogger("syncra.observers").warning(
             "observer %s failed in %s: %s: %s",
             type(observer).__name__,
@@ -377,7 +408,8 @@ class Observing:
             error,
             exc_info=error,
         )
-        error.__traceback__ = None  # its frames know the run, which knows this
+    except Exception as broken:
+        sys.excepthook(type(broken), broken, broken.__traceback__)
 
 
 def _call_at(when: float, method: Callable[[], object]) -> None:
@@ -390,42 +422,3 @@ def _call_at(when: float, method: Callable[[], object]) -> None:
             known()
 
     call_at(when, ring)
-
-
-def _listeners(observers: Iterable[object], event: str) -> list[Listener]:
-    """Return who wants to be told of an event: not what `Observer` leaves empty."""
-    from .observers._base import Observer
-
-    found: list[Listener] = []
-    for observer in observers:
-        method = getattr(observer, event, None)
-        if getattr(method, "__func__", None) is not getattr(Observer, event):
-            if method is not None:
-                found.append((observer, method))
-    return found
-
-
-def checked_observers(observers: object, whose: str) -> tuple[object, ...]:
-    """Return observers as a tuple, or raise for what cannot be such.
-
-    Raises:
-        TypeError: if it is no iterable of objects with a method of an observer.
-    """
-    if not hasattr(observers, "__iter__"):
-        raise TypeError(f"{whose}: observers is a list of observers, got {observers!r}")
-
-    found = tuple(observers)
-    for observer in found:
-        if not any(callable(getattr(observer, event, None)) for event in EVENTS):
-            raise TypeError(
-                f"{whose}: an observer has one of the methods {', '.join(EVENTS)}, "
-                f"got {observer!r}"
-            )
-
-        if isinstance(observer, type):
-            raise TypeError(
-                f"{whose}: {observer.__name__} is a class; give an observer, as "
-                f"{observer.__name__}()"
-            )
-
-    return found

@@ -56,9 +56,10 @@ def prepare(
         settings.max_concurrency = max_concurrency
     settings.observers = graph.observers
     if observers != ():
-        from ._observing import checked_observers
+        from .observers._protocol import checked_observers, without_repeats
 
-        settings.observers += checked_observers(observers, whose)
+        observers = graph.observers + checked_observers(observers, whose)
+        settings.observers = without_repeats(observers)
     if progress is not False:
         from .observers._progress import display_of
 

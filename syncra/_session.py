@@ -72,32 +72,54 @@ class Session:
     async def arun(self) -> None:
         """Run to the end on the running event loop, without blocking it."""
         self.is_started = True
-        engine = self.engine
         try:
-            await _arun(engine)
-        finally:
-            try:
-                if engine.is_over and self._undo():
-                    import anyio
+            await self._arun()
+        except GeneratorExit:
+            self._finish()  # the loop is no more, so nobody can wait
+            raise
+        except BaseException:
+            self._finish()
+            await self._finished()
+            raise
 
-                    assert self.rollback is not None
-                    with anyio.CancelScope(shield=True):
-                        await _arun(self.rollback)
-            finally:
-                self._finish()
-                if not self.is_finished:
-                    await self._finished()
+        self._finish()
+        await self._finished()
+
+    async def _arun(self) -> None:
+        """Run, and undo what is to be undone."""
+        try:
+            await _arun(self.engine)
+        finally:
+            if self.engine.is_over and self._undo():
+                import anyio
+
+                assert self.rollback is not None
+                with anyio.CancelScope(shield=True):
+                    await _arun(self.rollback)
 
     async def _finished(self) -> None:
         """Wait until observers know of the end, which does not take long."""
+        if self.is_finished:
+            return
+
         import anyio
 
         from .executors._in_thread import event_here
 
         event, set_soon = event_here()
-        if self.call_when_finished(set_soon):
-            with anyio.CancelScope(shield=True):
-                await event.wait()
+        if not self.call_when_finished(set_soon):
+            return
+
+        # Asyncio's own cancellation comes through a shield.
+        cancelled: BaseException | None = None
+        with anyio.CancelScope(shield=True):
+            while not self.is_finished:
+                try:
+                    await event.wait()
+                except anyio.get_cancelled_exc_class() as error:
+                    cancelled = error
+        if cancelled is not None:
+            raise cancelled
 
     def start(self) -> None:
         """Run in the background."""
@@ -158,8 +180,13 @@ class Session:
         with self._lock:
             self.is_finished = True
             for callback in self._when_finished:
-                callback()
+                try:
+                    callback()
+                except RuntimeError:
+                    pass  # its event loop is closed
             self._when_finished.clear()
+        if self.engine.settings.log_writer is not None:
+            self.engine.settings.log_writer.close()
 
     def _note_failed_rollbacks(self, rollback: Engine) -> None:
         """Tell of them beside the error of the run, which they must not hide."""

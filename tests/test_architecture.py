@@ -80,6 +80,7 @@ FLOORS = (
     {"executors"},
     # What a graph is.
     {"observers", "observers._base", "observers._log_file"},
+    {"observers._protocol"},
     {"_definition", "_options"},
     # One run: who runs it, who ends it, who waits for it.
     {"observers._failure", "observers._log_filter", "observers._open_telemetry"}

@@ -180,6 +180,44 @@ def test_a_failure_is_explained(tmp_path, caplog) -> None:
     assert "WARNING  etl.publish skipped: because of 'load'" in text
 
 
+def connect(rows: Any = None, password: Any = None, *, token: Any = None) -> None:
+    raise ValueError("bang")
+
+
+def test_arguments_have_their_own_names(tmp_path) -> None:
+    """Those that are passed by keyword too, so no secret hides behind another name."""
+    path = tmp_path / "etl.log"
+    graph = Graph("etl", on_error="continue", log=path)
+    graph.add(connect, kwargs={"password": "hunter2", "token": "hunter3"})
+    assert graph().observer_errors == []
+    text = path.read_text(encoding="utf-8")
+    assert "arguments: password=***, token=***" in text
+    assert "hunter" not in text
+
+
+def test_what_was_let_go_of_is_not_shown(tmp_path) -> None:
+    """Of a run that keeps not all results."""
+    path = tmp_path / "etl.log"
+    graph = Graph("etl", on_error="continue", log=path)
+    graph.add(lambda: [1, 2], name="rows")
+    graph.add(connect, dependencies="rows")
+    assert graph.run(keep="targets").observer_errors == []
+    assert "arguments:" not in path.read_text(encoding="utf-8")
+
+
+def test_a_failure_before_3_000_others_is_written_down(tmp_path) -> None:
+    """In time and room that grow with their number."""
+    path = tmp_path / "etl.log"
+    graph = Graph("etl", on_error="continue", log=path)
+    before = graph.add(connect)
+    for number in range(3_000):
+        before = graph.add(lambda x: x, name=str(number), dependencies=before)
+    assert graph.run().observer_errors == []
+    lines = lines_of(path)
+    assert "    skipped because of it: 0, 1, 2, 3" in " ".join(lines)
+    assert lines[-1] == "WARNING  etl.2999 skipped: because of '2998'"
+
+
 class Awkward:
     """Have no repr."""
 

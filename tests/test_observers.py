@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
+from tests_helpers import in_a_script
 
 import syncra._observing as observing
 from syncra import DontRetry, Graph, Retry, Run, Skip, State
@@ -251,6 +252,72 @@ def test_fault_11_an_observer_that_hangs_is_given_up(run, event) -> None:
         assert hanging.calls == calls[event]
     finally:
         hanging.go_on.set()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_fault_11_one_comes_back_while_the_next_one_hangs() -> None:
+    """What one call does to the clock is not done to the other."""
+    second_hangs = threading.Event()
+
+    class Second(Hanging):
+        def _hang(self, event: str) -> None:
+            if event == self.event:
+                second_hangs.set()
+                first.go_on.set()
+            super()._hang(event)
+
+    first, second, behind = Hanging("run_started"), Second("run_started"), Diary()
+    try:
+        run = pair().run(observers=[first, second, behind])
+        assert second_hangs.is_set()
+        assert [one.observer for one in run.observer_errors] == [first, second]
+        assert behind.pages[1:] == PLAIN[1:]
+    finally:
+        second.go_on.set()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_fault_11_one_that_is_given_twice_is_told_once() -> None:
+    """And can hang, and the run ends all the same."""
+    hanging, diary = Hanging("task_finished"), Diary()
+    graph = pair(observers=[hanging, diary])
+    try:
+        run = graph.run(observers=[diary, hanging, hanging])
+        assert run.ok
+        assert diary.pages[1:] == PLAIN[1:]
+        assert [one.observer for one in run.observer_errors] == [hanging]
+    finally:
+        hanging.go_on.set()
+
+
+HANDLER_RAISES = """
+import logging, sys
+from syncra import Graph
+
+class Broken(logging.Handler):
+    def emit(self, record):
+        raise RuntimeError("no log")
+
+class Raising:
+    def __eq__(self, other):
+        raise RuntimeError("no comparison")
+    __hash__ = None
+    def task_finished(self, run, task, state):
+        raise ValueError("no")
+
+sys.excepthook = lambda *told: None
+logging.getLogger("syncra.observers").addHandler(Broken())
+graph = Graph("etl", observers=[Raising()])
+for number in range(5):
+    graph.add(lambda: 1, name=str(number))
+run = graph.run()
+assert run.ok
+assert len(run.observer_errors) == 5
+"""
+
+
+def test_fault_11_neither_what_it_is_nor_the_log_can_change_a_run() -> None:
+    in_a_script(HANDLER_RAISES)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -26,7 +26,9 @@ class LimitedMachine(Machine):
     A task that finds something lacking is parked, out of its queue, until there is
     enough of that. Meanwhile nobody behind it starts who needs the same, so one that
     needs much gets its turn; from other things it keeps nobody. Behind it are those of
-    lower rank or, where there are no ranks, all that were not parked before it.
+    lower rank or, where there are no ranks, all that were not parked before it. Once
+    there is enough it waits for a worker of its lane as others do, and one of another
+    lane may be quicker: nothing is left lying for somebody who cannot use it yet.
 
     Parameters:
         capacities: how much there is of each thing.

@@ -84,7 +84,10 @@ class LoopHost:
 
         Without the lock if possible: this may let another thread go on at once.
         """
-        self.call_soon(self._attend)
+        try:
+            self.call_soon(self._attend)
+        except RuntimeError:
+            pass  # the loop is closed: others have seen to the end of the run
 
     def request(self, callback: Callable[[], object]) -> None:
         """Have something called in the loop's thread, under the run's lock."""

@@ -6,6 +6,7 @@ import reprlib
 import traceback
 from inspect import signature
 
+from .._calls import WithKeywords, WithOutputs, WithOutputsAsync
 from .._core.states import SKIPPED
 from .._tracebacks import PACKAGE
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 #: The most characters of a value, variables of a frame, and names of tasks.
 MOST_CHARACTERS, MOST_VARIABLES, MOST_NAMES = 200, 30, 20
+#: What stands around the function of a task.
+WRAPPERS = (WithKeywords, WithOutputs, WithOutputsAsync)
 #: Parts of the names of variables whose values are not shown.
 SECRET = ("passw", "secret", "token", "apikey", "api_key", "credential", "private_key")
 
@@ -87,15 +90,21 @@ def _arguments_of(run: Run, task: str) -> dict[str, Any]:
     """Return the arguments of a task by parameter name."""
     engine = run._engine
     number = engine.compiled.ids[task]
-    function, slots = engine.compiled.tasks[number].function, engine.arguments[number]
-    if slots is None:
-        return {}
+    function, slots = engine.compiled.functions[number], engine.arguments[number]
+    if slots is None or run._journal.kept is not None:
+        return {}  # there are none, or they may have been let go of
 
+    given: Any
     try:
         given = (
             (engine.values[slots],) if isinstance(slots, int) else slots(engine.values)
         )
-        bound = signature(function).bind(*given)
+        keywords: dict[str, Any] = {}
+        while isinstance(function, WRAPPERS):
+            if isinstance(function, WithKeywords):
+                given, keywords = function.split(given)
+            function = function.__wrapped__
+        bound = signature(function).bind(*given, **keywords)
     except Exception:
         return {}
 

@@ -70,8 +70,10 @@ class Live(View):
         self._console.print(Text(f"{mark} ", colour).append(text, "default"))
 
     def end(self, with_table: bool) -> None:
-        self._live.stop()
-        atexit.unregister(self._live.stop)
+        try:
+            self._live.stop()
+        finally:
+            atexit.unregister(self._live.stop)
         if with_table and self.size:
             self._console.print(self._table())
         self._console.print(self._summary())

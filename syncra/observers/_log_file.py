@@ -112,3 +112,14 @@ class OpenFile:
 
             del self._all[self._path]
         self._stream.close()
+
+
+def _leave_child() -> None:
+    # Another thread of the parent may have been writing.
+    OpenFile._guard = Lock()
+    for file in OpenFile._all.values():
+        file._lock = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_child)

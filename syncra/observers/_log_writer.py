@@ -6,6 +6,8 @@ import logging
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
+from .._core.states import CANCELLED, FAILED, SKIPPED
+from .._names import listed
 from .._origins import current
 from .._records import State
 from .._report import readable_seconds, shortened
@@ -73,7 +75,9 @@ class LogWriter(Observer):
 
         text = log.redacted("\n".join([head + lines[0], *lines[1:]]))
         text = "\n    ".join(map(_printable, text.split("\n")))
-        self._open[log.path].write(f"{text}\n")
+        file = self._open.get(log.path)
+        if file is not None:  # else a task goes on that was given up
+            file.write(f"{text}\n")
 
     def task_started(self, run: Run, task: str, attempt: int) -> None:
         """Write that an attempt starts."""
@@ -93,6 +97,11 @@ class LogWriter(Observer):
     def task_finished(self, run: Run, task: str, state: State) -> None:
         """Write how a task has ended; after a failure, what helps to understand it."""
         if not self.files_of(task):
+            return
+
+        if state == State.SKIPPED:
+            line = f"skipped: {_reason(run, task)}"
+            self._note(run, task, 0, datetime.now(UTC), logging.WARNING, [line])
             return
 
         record = run.records[task]
@@ -116,6 +125,10 @@ class LogWriter(Observer):
 
     def run_finished(self, run: Run) -> None:
         """Close the files."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the files, if they are open."""
         _router.remove(self)
         self._close()
 
@@ -136,9 +149,29 @@ class LogWriter(Observer):
             self._write(only, level, head, lines)
 
     def _close(self) -> None:
-        for file in self._open.values():
+        files, self._open = self._open, {}
+        for file in files.values():
             file.close()
-        self._open = {}
+
+
+def _reason(run: Run, task: str) -> str:
+    """Return why a task was skipped, as far as a look at those before it tells."""
+    compiled, journal = run._engine.compiled, run._journal
+    number = compiled.ids[task]
+    if number in journal.reasons:
+        return shortened(journal.reasons[number], 300) or "by its own wish"
+
+    lacking = (FAILED, SKIPPED, CANCELLED)
+    before = [
+        compiled.names[other]
+        for other in compiled.plan.predecessors[number]
+        if journal.states[other] in lacking
+    ]
+    if not before:
+        return "its trigger was not met"
+
+    more = f" and {len(before) - 5:,} more" if len(before) > 5 else ""
+    return f"because of {listed(before[:5])}{more}"
 
 
 class _Router(logging.Handler):
