@@ -77,6 +77,14 @@ def hint(suggestion: str | None) -> str:
     return f" Did you mean {suggestion!r}?" if suggestion else ""
 
 
+def printable(text: str) -> str:
+    """Return a text with a space for each character that is not to be shown."""
+    if text.isprintable():
+        return text
+
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def listed(names: Iterable[str]) -> str:
     """Return names quoted and joined by commas."""
     return ", ".join(repr(name) for name in names)

@@ -236,9 +236,8 @@ class Observing:
                     listener[1](*arguments)
                 except BaseException as raised:
                     error = raised
-                call[1] = (
-                    0.0  # of this call only: another thread may be at the next one
-                )
+                # Of this call only: another thread may be at the next one.
+                call[1] = 0.0
                 if self._turn != turn and self._is_given_up(turn):
                     return
 

@@ -267,14 +267,11 @@ class Settings:
         on_error: str,
         timeout: float | None = None,
         grace: float | None = None,
-        max_concurrency: int | None = None,
-        kept: frozenset[int] | None = None,
-        observers: tuple[object, ...] = (),
     ) -> None:
         self.log_writer: LogWriter | None = None
-        self.kept = kept
-        self.observers = observers
-        self.max_concurrency = max_concurrency
+        self.kept: frozenset[int] | None = None
+        self.observers: tuple[object, ...] = ()
+        self.max_concurrency: int | None = None
         self.executor = executor
         self.on_error = on_error
         self.timeout = timeout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from ._names import message_of
+from ._names import message_of, printable
 from ._records import Records, State, progress_of
 
 TYPE_CHECKING = False
@@ -263,8 +263,7 @@ def shortened(text: str, length: int) -> str:
     """Return a text on one line, without control characters, of at most `length`."""
     words = text.split(None, length)[:length]
     text = " ".join(word[: length + 1] for word in words)
-    text = "".join(letter if letter.isprintable() else " " for letter in text)
-    text = " ".join(text.split())
+    text = " ".join(printable(text).split())
     return text if len(text) <= length else f"{text[: length - 3]}..."
 
 

@@ -8,6 +8,7 @@ from inspect import signature
 
 from .._calls import WithKeywords, WithOutputs, WithOutputsAsync
 from .._core.states import SKIPPED
+from .._names import printable
 from .._tracebacks import PACKAGE
 
 TYPE_CHECKING = False
@@ -83,7 +84,7 @@ class _Shorten(reprlib.Repr):
         text = self._redacted(text)
         if len(text) > MOST_CHARACTERS:
             text = f"{text[: MOST_CHARACTERS - 3]}..."
-        return "".join(letter if letter.isprintable() else " " for letter in text)
+        return printable(text)
 
 
 def _arguments_of(run: Run, task: str) -> dict[str, Any]:

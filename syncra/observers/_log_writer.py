@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 from .._core.states import CANCELLED, FAILED, SKIPPED
-from .._names import listed
+from .._names import listed, printable
 from .._origins import current
 from .._records import State
 from .._report import readable_seconds, shortened
@@ -74,7 +74,7 @@ class LogWriter(Observer):
             return
 
         text = log.redacted("\n".join([head + lines[0], *lines[1:]]))
-        text = "\n    ".join(map(_printable, text.split("\n")))
+        text = "\n    ".join(map(printable, text.split("\n")))
         file = self._open.get(log.path)
         if file is not None:  # else a task goes on that was given up
             file.write(f"{text}\n")
@@ -238,14 +238,6 @@ class _Router(logging.Handler):
 
 
 _router = _Router()
-
-
-def _printable(line: str) -> str:
-    """Return a line without what would do something to a terminal."""
-    if line.isprintable():
-        return line
-
-    return "".join(letter if letter.isprintable() else " " for letter in line)
 
 
 def head_of(when: datetime, level: int, graph: str, task: str, attempt: int) -> str:

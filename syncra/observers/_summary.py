@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from socket import gethostname
 
-from .._names import listed, message_of, text_of
+from .._names import listed, message_of, printable, text_of
 from .._records import Progress, State
 from .._redaction import Redaction
 from .._report import readable_seconds, shortened
@@ -58,8 +58,7 @@ class Words:
 
 
 def _printable(line: str) -> str:
-    line = line.expandtabs(4).rstrip()
-    return "".join(letter if letter.isprintable() else " " for letter in line)
+    return printable(line.expandtabs(4).rstrip())
 
 
 @dataclass(frozen=True, slots=True)
