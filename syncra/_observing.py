@@ -85,6 +85,7 @@ class Observing:
         self.run: Run | None = None
         self._states = journal.states
         self._past = journal.attempts
+        self._task_errors = journal.errors
         self._dropped = dropped
         self._known = 0  # how many of them have been put down
         self._names = journal.compiled.names
@@ -387,11 +388,14 @@ class Observing:
         # Frames know the run, which knows this.
         chained: BaseException | None = error
         for _ in range(MOST_ERRORS):
-            if chained is None:
+            if chained is None or self._is_of_a_task(chained):
                 return
 
             chained.__traceback__ = None
             chained = chained.__cause__ or chained.__context__
+
+    def _is_of_a_task(self, error: BaseException) -> bool:
+        return any(error is known for known in list(self._task_errors.values()))
 
 
 def _log(observer: object, event: str, error: BaseException) -> None:

@@ -290,6 +290,29 @@ def test_fault_11_one_that_is_given_twice_is_told_once() -> None:
         hanging.go_on.set()
 
 
+@pytest.mark.parametrize("chains", [False, True])
+def test_fault_11_the_error_of_a_task_keeps_its_traceback(chains) -> None:
+    """Though an observer raises it once more."""
+
+    class Raising(Observer):
+        def task_finished(self, run: Run, task: str, state: State) -> None:
+            error = run.records[task].error
+            assert error is not None
+            if chains:
+                raise RuntimeError("seen") from error
+
+            raise error
+
+    graph = Graph("bad", on_error="continue", observers=[Raising()])
+    graph.add(fail)
+    run = graph.run()
+    (listed,) = run.observer_errors
+    error = run.records["fail"].error
+    assert error is (listed.error.__cause__ if chains else listed.error)
+    assert error is not None
+    assert error.__traceback__ is not None
+
+
 HANDLER_RAISES = """
 import logging, sys
 from syncra import Graph
