@@ -6,7 +6,8 @@ cheapest form that does:
 
     None             no arguments
     an int           one argument: the value in that slot
-    a callable       given the list, returns the arguments as a tuple
+    a tuple of ints  two or three arguments
+    a callable       given the list, returns any number of arguments
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from ._binding import Binding, Source
 
     Values: TypeAlias = list[Any]
-    Arguments: TypeAlias = int | Callable[[Values], Iterable[Any]] | None
+    Arguments: TypeAlias = (
+        int | tuple[int, ...] | Callable[[Values], Iterable[Any]] | None
+    )
 
 
 class Layout:
@@ -69,7 +72,24 @@ def fetch(slots: Sequence[int]) -> Arguments:
     if not slots:
         return None
 
-    return slots[0] if len(slots) == 1 else itemgetter(*slots)
+    if len(slots) > 3:
+        return itemgetter(*slots)
+
+    return slots[0] if len(slots) == 1 else tuple(slots)
+
+
+def fetched(arguments: Arguments, values: Values) -> tuple[Any, ...]:
+    """Return the arguments themselves, for those who do not call a task at once."""
+    if arguments is None:
+        return ()
+
+    if isinstance(arguments, int):
+        return (values[arguments],)
+
+    if isinstance(arguments, tuple):
+        return tuple([values[slot] for slot in arguments])
+
+    return tuple(arguments(values))
 
 
 def _slot(source: Source, layout: Layout) -> int:
@@ -90,6 +110,9 @@ def slots_of(arguments: Arguments) -> tuple[int, ...]:
 
     if isinstance(arguments, int):
         return (arguments,)
+
+    if isinstance(arguments, tuple):
+        return arguments
 
     if isinstance(arguments, itemgetter):
         slots: tuple[int, ...] = arguments.__reduce__()[1]  # type: ignore[assignment]

@@ -87,6 +87,8 @@ class Engine(Events):
             self.lanes.append(lane)
         self.loop_lanes: list[Any] = [lane for lane in self.lanes if lane.on_loop]
         self.several = len(self.lanes) > 1
+        #: Whether hardly anybody ever waits for the lock.
+        self.is_alone = len(self.lanes) == 1 and self.lanes[0].in_one_thread
         self.is_over = False
         #: What ended the run from outside, to be raised again at its end.
         self.interruption: BaseException | None = None
@@ -121,7 +123,9 @@ class Engine(Events):
     def advance(self, lane: Lane, worker: Worker, task: int, value: Any) -> int:
         """Take the result of a task and give its worker the next one."""
         ring = None
-        if not self.lock.acquire(False):
+        if self.is_alone:
+            self.lock.acquire()  # without arguments it is twice as fast
+        elif not self.lock.acquire(False):
             self._acquire()
         try:
             now = clock()

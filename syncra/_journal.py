@@ -82,7 +82,7 @@ class Journal:
     def __init__(
         self,
         compiled: Compiled,
-        states: bytearray,
+        states: list[int],
         values: Values,
         lanes: Sequence[int],
         executors: Sequence[str],

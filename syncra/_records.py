@@ -87,7 +87,7 @@ class Progress:
         return ", ".join(f"{count:,} {state}" for count, state in counts if count)
 
 
-def progress_of(states: bytes | bytearray) -> Progress:
+def progress_of(states: bytes | list[int]) -> Progress:
     """Return the counts of the states of tasks."""
     states = bytes(states)  # of one moment
     counts = dict.fromkeys(State, 0)

@@ -36,7 +36,7 @@ class Route:
     ) -> None:
         self.executors: list[Executor] = []
         self.warnings: dict[int, str] = {}
-        self.lanes: bytearray | list[int] = bytearray(len(compiled.tasks))
+        self.lanes = [0] * len(compiled.tasks)
         self.functions: list[Callable[..., Any]] = compiled.functions
         found: dict[object, tuple[int, bool]] = {}
         adapted = None
@@ -55,8 +55,6 @@ class Route:
                 place = found[key] = self._open(chosen, bool(is_async), in_loop)
             lane, adapts = place
             if lane:
-                if lane == 256:
-                    self.lanes = list(self.lanes)  # more than a byte can number
                 self.lanes[task] = lane
             if adapts:
                 if adapted is None:

@@ -322,8 +322,8 @@ def _when(entry: tuple[float, int, Worker]) -> float:
     return entry[0]
 
 
-def _positions(states: bytearray, state: int) -> Iterator[int]:
-    found = states.find(state)
-    while found >= 0:
+def _positions(states: list[int], state: int) -> Iterator[int]:
+    found = -1
+    for _ in range(states.count(state)):
+        found = states.index(state, found + 1)
         yield found
-        found = states.find(state, found + 1)

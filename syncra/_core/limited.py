@@ -113,7 +113,7 @@ class LimitedMachine(Machine):
         groups = self._parked.values()
         return [task for _, task in sorted(pair for group in groups for pair in group)]
 
-    def _settle(self, task: int, table: bytes, event: str) -> None:
+    def _settle(self, task: int, table: Sequence[int], event: str) -> None:
         super()._settle(task, table, event)
         self._give_back(task)
 

@@ -116,7 +116,7 @@ class Machine:
     ) -> None:
         self.plan = plan
         #: State of each task, by id.
-        self.states = bytearray(plan.size)
+        self.states = [PENDING] * plan.size
         #: Ready tasks of each lane, the next one first. For reading only.
         self.queues: tuple[deque[int] | Ranked, ...]
         if ranks is None:
@@ -277,7 +277,7 @@ class Machine:
         """Give a ready task to its lane."""
         self.queues[self._lanes[task]].append(task)
 
-    def _settle(self, task: int, table: bytes, event: str) -> None:
+    def _settle(self, task: int, table: Sequence[int], event: str) -> None:
         state = table[self.states[task]]
         if state == ILLEGAL or self.states[task] != RUNNING:
             raise IllegalTransition(task, self.states[task], event)

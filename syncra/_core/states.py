@@ -64,11 +64,12 @@ class IllegalTransition(AssertionError):
         self.event = event
 
 
-def row(event: str) -> bytes:
+def row(event: str) -> tuple[int, ...]:
     """Return the column of `event` in the table: the new state, by old state.
 
-    Indexing `bytes` is the cheapest look-up there is, and it is done for every task.
+    A tuple, since CPython has instructions of their own for indexing tuples and lists
+    (not for `bytes` and `bytearray`), and it is done for every task.
     """
-    return bytes(
-        TRANSITIONS.get((state, event), ILLEGAL) for state in range(len(STATE_NAMES))
+    return tuple(
+        [TRANSITIONS.get((state, event), ILLEGAL) for state in range(len(STATE_NAMES))]
     )

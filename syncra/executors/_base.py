@@ -130,6 +130,11 @@ class Lane:
         self.index = index
         self.vacant = True
 
+    @property
+    def in_one_thread(self) -> bool:
+        """Return whether all its workers are in the same thread."""
+        return self.on_loop
+
     def attach(self, work: Work) -> None:
         """Name the run to work for."""
         raise NotImplementedError
@@ -178,10 +183,6 @@ def work(work: Work, lane: Lane) -> None:
     copy_context, origins = work.context.copy, work.origins
     advance = work.advance
     context: Any
-    given: Any
-    first: Any
-    second: Any
-    third: Any
     name = current_thread().name
     task = work.enter(lane, name)
     while task >= 0:
@@ -192,21 +193,19 @@ def work(work: Work, lane: Lane) -> None:
                 value = context.run(functions[task])
             elif slots.__class__ is int:
                 value = context.run(functions[task], values[slots])
+            elif slots.__class__ is not tuple:
+                value = context.run(functions[task], *slots(values))
+            elif len(slots) == 2:  # `f, *given` builds a list first: twice the time
+                first, second = slots
+                value = context.run(functions[task], values[first], values[second])
             else:
-                given = slots(values)
-                if len(given) == 2:  # `f, *given` builds a list first: twice the time
-                    first, second = given
-                    value = context.run(functions[task], first, second)
-                elif len(given) == 3:
-                    first, second, third = given
-                    value = context.run(functions[task], first, second, third)
-                else:
-                    value = context.run(functions[task], *given)
-                given = first = second = third = None
+                first, second, third = slots
+                value = context.run(
+                    functions[task], values[first], values[second], values[third]
+                )
             if value.__class__ is CoroutineType:
                 value = _run_coroutine(value, context)
         except BaseException as error:
-            given = first = second = third = None
             task = work.fail(lane, name, task, error)
         else:
             task = advance(lane, name, task, value)

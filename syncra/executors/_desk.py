@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._calls import fetched
 from .._clock import clock
 from .._processes import idle, pickles, wire
 from .._processes.child import Died, Quiet, ended_by
@@ -161,14 +162,7 @@ class Desk(Lane):
     def _packed(self, task: int) -> tuple[bytes, list[memoryview]]:
         """Return what a task takes, as it travels."""
         run = self._run
-        slots = run.arguments[task]
-        arguments: tuple[Any, ...]
-        if slots is None:
-            arguments = ()
-        elif slots.__class__ is int:
-            arguments = (run.values[slots],)
-        else:
-            arguments = tuple(slots(run.values))
+        arguments = fetched(run.arguments[task], run.values)
         function: Any = run.functions[task]
         place: Any = self._child.number_of(function.packed)
         if run.origins is not None and (baggage := run.origins.begin_elsewhere(task)):

@@ -19,6 +19,7 @@ from concurrent.futures import BrokenExecutor, CancelledError
 from functools import partial
 from threading import Lock, get_ident
 
+from .._calls import fetched
 from .._loops import is_cancelled_error
 from .._names import text_of
 from ..errors import TaskCancelled, WorkerCrashed
@@ -302,13 +303,7 @@ class ForeignLane(Lane):
 
     def _call(self, task: int) -> Call:
         work = self._work
-        slots = work.arguments[task]
-        if slots is None:
-            arguments: tuple[Any, ...] = ()
-        elif slots.__class__ is int:
-            arguments = (work.values[slots],)
-        else:
-            arguments = tuple(slots(work.values))
+        arguments = fetched(work.arguments[task], work.values)
         origins = work.origins
         context = work.context.copy() if origins is None else origins.begin(task)
         return Call(work.functions[task], arguments, context)

@@ -232,8 +232,14 @@ def _stepping(worker: LoopWorker, work: Work) -> Generator[Any, Any, None]:
             coroutine = functions[task]()
         elif slots.__class__ is int:
             coroutine = functions[task](values[slots])
-        else:
+        elif slots.__class__ is not tuple:
             coroutine = functions[task](*slots(values))
+        elif len(slots) == 2:
+            first, second = slots
+            coroutine = functions[task](values[first], values[second])
+        else:
+            first, second, third = slots
+            coroutine = functions[task](values[first], values[second], values[third])
         if coroutine.__class__ is not CoroutineType:
             coroutine = as_coroutine(coroutine)
         worker.value = yield from coroutine

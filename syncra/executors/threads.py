@@ -78,6 +78,10 @@ class ThreadLane(Lane):
         self._caller: Lock | None = None  # released when the caller shall go on
         self._caller_waits = False
 
+    @property
+    def in_one_thread(self) -> bool:
+        return self._max_workers == 1
+
     def attach(self, work: Work) -> None:
         self._work = work
 

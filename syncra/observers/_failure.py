@@ -6,7 +6,7 @@ import reprlib
 import traceback
 from inspect import signature
 
-from .._calls import WithKeywords, WithOutputs, WithOutputsAsync
+from .._calls import WithKeywords, WithOutputs, WithOutputsAsync, fetched
 from .._core.states import SKIPPED
 from .._names import printable
 from .._tracebacks import PACKAGE
@@ -97,9 +97,7 @@ def _arguments_of(run: Run, task: str) -> dict[str, Any]:
 
     given: Any
     try:
-        given = (
-            (engine.values[slots],) if isinstance(slots, int) else slots(engine.values)
-        )
+        given = fetched(slots, engine.values)
         keywords: dict[str, Any] = {}
         while isinstance(function, WRAPPERS):
             if isinstance(function, WithKeywords):
