@@ -33,6 +33,7 @@ from syncra import Graph, Retry
 SOURCE = Path(__file__).parent / "data" / "airports.csv"
 COLUMNS = ["iata", "name", "city", "state", "country", "latitude", "longitude"]
 MOST_REJECTED = 0.05  # of all rows; with more than that the file is not what it was
+PATIENCE = 5.0  # seconds that SQLite waits for another program to have written
 NOTHING = "NA"  # how the source spells it
 # Where islands in the Pacific are. The source has signs of theirs wrong.
 SOUTH, EAST = {"AS"}, {"CQ", "GU"}
@@ -122,7 +123,7 @@ def is_busy(error: BaseException) -> bool:
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-when_busy = Retry(3, on=is_busy, backoff=0.2)
+when_busy = Retry(5, on=is_busy, backoff=0.2)
 
 
 @graph.task
@@ -284,7 +285,7 @@ def airport_of(row: Sequence[str]) -> Airport:
 
     code, name, city, state, country, *place = (cell.strip() for cell in row)
     if country != "USA":
-        raise ValueError(f"in {country}")
+        raise ValueError(f"in {country}" if country else "no country")
 
     for column, cell in zip(COLUMNS, (code, name, city, state), strict=False):
         if cell in ("", NOTHING):
@@ -304,7 +305,7 @@ def airport_of(row: Sequence[str]) -> Airport:
 @contextmanager
 def connected(database: Path) -> Iterator[sqlite3.Connection]:
     """Give a connection whose changes are kept at the end, or undone after an error."""
-    with closing(sqlite3.connect(database, timeout=5)) as connection:
+    with closing(sqlite3.connect(database, timeout=PATIENCE)) as connection:
         connection.execute("PRAGMA foreign_keys = ON")
         with connection:
             yield connection
