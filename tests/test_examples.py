@@ -24,6 +24,7 @@ from syncra import Graph, Run
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PAGE = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+BY_SYNCRA = re.findall(r"^syncra (.*)$", PAGE, re.MULTILINE)
 COMMANDS = re.findall(r"`python (examples/.*?)`", PAGE)
 NEEDED_BY_SERVICE = ("httpx", "starlette", "uvicorn")
 
@@ -187,6 +188,30 @@ def test_commands_of_the_page(command: str, tmp_path: Path) -> None:
     assert errors == ""
     assert re.fullmatch(printed, output), output
     assert found == code
+
+
+@pytest.mark.parametrize("command", BY_SYNCRA)
+def test_commands_of_syncra_on_the_page(command: str, tmp_path: Path) -> None:
+    """Each script's graph is found, with inputs that a shell can give."""
+    pytest.importorskip("syncra.cli", reason="there is no command line yet")
+    if "service" in command:
+        for name in NEEDED_BY_SERVICE:
+            pytest.importorskip(name, reason=f"{name} is not installed")
+    (tmp_path / "examples").symlink_to(EXAMPLES)
+    (tmp_path / "syncra").symlink_to(Path(syncra.__file__).parent)
+    process = subprocess.run(
+        [sys.executable, "-P", "-m", "syncra", *shlex.split(command)],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=100,
+        check=False,
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "Traceback" not in process.stderr
+    expected = {"run": "tables", "show": "charge", "check": "offer"}
+    assert expected[command.split()[0]] in process.stdout
 
 
 # The census as one graph, whose tasks are there before it knows of a tree.
@@ -493,7 +518,7 @@ def test_a_request_that_takes_too_long(service: ModuleType) -> None:
     """Is given up, though a function that blocks cannot be."""
     import httpx
 
-    with service.serving(service.make_app(delay=0.5, limit=0.05)) as address:
+    with service.serving(service.make_app(delay=1, limit=0.05)) as address:
         found = httpx.get(f"{address}/offers/tea", trust_env=False)
     assert found.status_code == 504
     assert found.json() == {"task": "price", "error": "it took too long"}
@@ -505,6 +530,7 @@ def test_a_client_that_goes_away(service: ModuleType) -> None:
 
     async def go_away(address: str) -> dict[str, Any]:
         async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
+            assert (await client.get("/health")).json()["gone"] == 0
             with pytest.raises(httpx.ReadTimeout):
                 await client.get("/offers/tea", timeout=0.1)
             with anyio.fail_after(30):
