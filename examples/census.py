@@ -20,6 +20,12 @@ of the seconds of a core that each task has measured of its own work. So it is w
 the time that a task waits for a core, and without its way to a process and back. But a
 core may be slower while others are busy too. So `--compare` parses everything once more
 in a plain loop, and the line says how long that took, by the clock.
+
+The graph of the module, `graph`, is another way to the same result. Its tasks are there
+before anybody knows of a tree, so each has a share of the files, which it reads and
+parses. It is what a command runs:
+
+    syncra run examples/census.py --input root=syncra --input top=5
 """
 
 import argparse
@@ -49,6 +55,7 @@ from syncra import Graph, Processes, Run, Task
 EXECUTORS = ("auto", "sequential", "threads", "processes")
 EXCLUDED = {"site-packages", "dist-packages", "__pycache__"}
 FEW = 20  # files that are read and parsed by one task
+SHARES = 16  # of the files, one for each task of the graph of the module
 BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")  # hold statements
 # Before 3.12.2 a thread could make `ast.parse` fail in another one (gh-106905).
 PARSER = threading.Lock() if sys.version_info < (3, 12, 2) else nullcontext()
@@ -205,6 +212,7 @@ def census(
     by_size = sorted(counts, key=lambda count: (-count.size.lines, count.package))
     packages = {count.package: count.size for count in by_size}
     broken = {path: why for count in counts for path, why in count.broken.items()}
+    broken = dict(sorted(broken.items()))
     return Census(totals, packages, imports, cycles, longest, broken)
 
 
@@ -245,6 +253,33 @@ def build_graph(root: Path, processes: Processes | None = None) -> Graph:
         graph.add(aggregate, dependencies=counts)
     graph.add(census, dependencies=[totals, imports, cycles, longest, *counts])
     return graph
+
+
+def count_share(
+    root: Path, files: dict[str, list[str]], *, share: int, top: int
+) -> list[Count]:
+    """Read and parse one of `SHARES` shares of the files; a count for each package."""
+    ignore_warnings_about_files()
+    every = [(package, path) for package, paths in files.items() for path in paths]
+    contents: dict[str, dict[str, bytes | OSError]] = {}
+    for package, path in every[share::SHARES]:
+        contents.setdefault(package, {})[path] = content_of(root / path)
+    return [parse(package, own, top=top) for package, own in contents.items()]
+
+
+def join_shares(*shares: list[Count], top: int) -> Census:
+    """Return the census of what all shares have counted."""
+    parts: dict[str, list[Count]] = {}
+    for count in (count for share in shares for count in share):
+        parts.setdefault(count.package, []).append(count)
+    counts = [join(*parts[package]) for package in sorted(parts)]
+    found = (
+        totals(*counts),
+        imports(*counts),
+        cycles(*counts),
+        longest(*counts, top=top),
+    )
+    return census(*found, *counts)
 
 
 def files_by_package(root: Path) -> dict[str, list[str]]:
@@ -378,6 +413,11 @@ def seconds_in_a_loop(run: Run, top: int) -> float:
     return time.perf_counter() - began
 
 
+def tables(found: Census, *, top: int) -> str:
+    """Return the tables as a text, the result of the graph of the module."""
+    return report(found, top)
+
+
 def table(title: str, rows: Iterable[tuple[int | str, ...]]) -> str:
     """Return rows under a title, all columns but the last one aligned right."""
     cells = [
@@ -443,6 +483,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text += f"\n\n{speed(run, processes, loop)}"
     print(text.encode(encoding, "backslashreplace").decode(encoding))
     return 0
+
+
+graph = Graph("census")
+graph.add(files_by_package, name="files")
+for number in range(SHARES):
+    graph.add(
+        count_share,
+        name=f"count:{number + 1}",
+        dependencies={"files": "files"},
+        kwargs={"share": number},
+    )
+graph.add(
+    join_shares, name="census", dependencies=[name for name in graph if ":" in name]
+)
+graph.add(tables, dependencies="census")
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from types import MappingProxyType
 
 from ._core.states import SUCCEEDED
+from .errors import SharedUnavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
         compiled: Compiled
         values: list[Any]
-        shared: dict[str, Any]
+        shared: MutableMapping[str, Any]
         machine: Machine
         journal: Journal
         undoes: Journal | None
@@ -91,8 +92,34 @@ class Context:
         return MappingProxyType(found)
 
     @property
-    def shared(self) -> dict[str, Any]:
-        """Return a dictionary that all tasks of the run share."""
+    def shared(self) -> MutableMapping[str, Any]:
+        """Return the mapping that all tasks of the run share.
+
+        A new dict for each run, or what the run was given with `shared=`; after the run
+        it is `run.shared`. All attempts of a task see it, and so do rollback functions.
+        A graph that is a task has one of its own, for it is a run of its own:
+        `run["inner"].shared`. A function may run a graph with the one that it has got:
+        `inner.run(shared=context.shared)`.
+
+        Tasks run at once. Of a dict each single operation is safe in threads: setting
+        and getting, `setdefault`, `pop`, `update`. What reads and then writes, such as
+        `shared["count"] += 1`, loses updates unless a lock is held around it, or all
+        tasks that do it are coroutines without an `await` in between.
+
+        Raises:
+            SharedUnavailable: in another process, where changes would reach nobody.
+
+        Example:
+            >>> from threading import Lock
+            >>> from syncra import Context, Graph
+            >>> graph, lock = Graph("visits"), Lock()
+            >>> def visit(context: Context) -> None:
+            ...     with lock:
+            ...         context.shared["visits"] += 1
+            >>> tasks = [graph.add(visit, name=f"visit{n}") for n in range(3)]
+            >>> graph.run(shared={"visits": 0}).shared
+            {'visits': 3}
+        """
         return self._run.shared
 
     @property
@@ -156,10 +183,14 @@ class ContextElsewhere(Context):
         return {name: load_error(error, name) for name, error in self._errors.items()}
 
     @property
-    def shared(self) -> dict[str, Any]:
-        raise RuntimeError(
-            f"task {self.task!r} runs in another process, where nothing can be shared; "
-            f"return a value instead"
+    def shared(self) -> MutableMapping[str, Any]:
+        raise SharedUnavailable(
+            f"task {self.task!r} of graph {self.graph!r} has no `Context.shared`: it "
+            f"is in another process than the run, where a change would reach nobody. "
+            f"Results travel through dependencies: return a value, and read those of "
+            f"others as parameters or in `Context.results`. Or give the task an "
+            f'executor in the process of the run, such as executor="threads".',
+            self.task,
         )
 
     def cancelled(self) -> bool:

@@ -30,7 +30,7 @@ from ._supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, MutableMapping, Sequence
     from contextvars import Context
     from typing import Any
 
@@ -95,7 +95,9 @@ class Engine(Events):
         #: Called at the end, under the lock.
         self.when_over: list[Callable[[], object]] = []
         self.listeners: list[Callable[[Sequence[int]], object]] = []
-        self.shared: dict[str, Any] = {}
+        self.shared: MutableMapping[str, Any] = (
+            {} if settings.shared is None else settings.shared
+        )
         self.run_id = ""
         #: What was written down about the run that this one undoes, if it does.
         self.undoes: Journal | None = None

@@ -344,6 +344,9 @@ class Graph(Definition):
             observers: who is told what happens in the run, after those of the graph.
             progress: whether to show how the run goes on; or a `ProgressDisplay`, which
                 says how.
+            shared: the mapping that is `Context.shared` in its tasks and `run.shared`
+                here: this very object, so what they have put into it is there even if
+                the run raises. A new dict if None.
 
         Raises:
             GraphError: if the graph has a mistake.

@@ -14,7 +14,7 @@ ON_ERROR = ("raise", "continue", "rollback")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, MutableMapping
     from os import PathLike
     from typing import Any, TypeAlias, TypedDict
 
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         keep: Keep
         observers: Iterable[object]
         progress: bool | ProgressDisplay
+        shared: MutableMapping[str, Any] | None
 
 
 def new_task(
@@ -248,6 +249,7 @@ class Settings:
         max_concurrency: the most tasks that may be running at once, or None.
         kept: ids of the tasks whose results are kept; None if all are.
         observers: who is told what happens.
+        shared: the mapping that the tasks share; a new one if None.
     """
 
     __slots__ = (
@@ -258,6 +260,7 @@ class Settings:
         "max_concurrency",
         "observers",
         "on_error",
+        "shared",
         "timeout",
     )
 
@@ -272,6 +275,7 @@ class Settings:
         self.kept: frozenset[int] | None = None
         self.observers: tuple[object, ...] = ()
         self.max_concurrency: int | None = None
+        self.shared: MutableMapping[str, Any] | None = None
         self.executor = executor
         self.on_error = on_error
         self.timeout = timeout

@@ -11,7 +11,7 @@ from .executors.threads import checked_workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, MutableMapping
     from typing import Any
 
     from ._compiled import Compiled
@@ -37,6 +37,7 @@ def prepare(
     keep: Keep = "all",
     observers: Iterable[object] = (),
     progress: bool | ProgressDisplay = False,
+    shared: MutableMapping[str, Any] | None = None,
 ) -> Engine:
     """Return what will run a graph; see `Graph.run` for the parameters."""
     whose = f"run of graph {graph.name!r}"
@@ -64,6 +65,7 @@ def prepare(
         from .observers._progress import display_of
 
         settings.observers += display_of(progress, whose)
+    settings.shared = _checked_shared(shared, whose)
     if targets is not None:
         targets = graph.names_of(targets)  # it may be an iterator
     compiled = graph.compiled(targets)
@@ -77,6 +79,24 @@ def prepare(
         settings.log_writer = _log_writer(graph, compiled)
         settings.observers = (settings.log_writer, *settings.observers)
     return Engine(compiled, inputs, settings, in_loop)
+
+
+def _checked_shared(
+    shared: MutableMapping[str, Any] | None, whose: str
+) -> MutableMapping[str, Any] | None:
+    """Return what the tasks of a run share, if they can."""
+    if shared is None:
+        return None
+
+    from collections.abc import MutableMapping
+
+    if isinstance(shared, MutableMapping):
+        return shared
+
+    raise TypeError(
+        f"{whose}: shared is a mapping that can be changed, such as a dict, "
+        f"got {type(shared).__name__}"
+    )
 
 
 def _log_writer(graph: Graph, compiled: Compiled) -> LogWriter:

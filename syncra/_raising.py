@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .errors import TaskExited
+from ._core.states import CANCELLED
+from .errors import TaskCancelled, TaskExited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,32 @@ def error_of(journal: Journal, task: int) -> tuple[BaseException, TracebackType 
     )
     instead.__cause__ = error
     return instead, None
+
+
+def group_of(
+    journal: Journal, interruption: BaseException | None
+) -> BaseExceptionGroup | None:
+    """Return everything that is wrong with a run as one group; None if nothing is.
+
+    Parameters:
+        journal: what was written down about the run.
+        interruption: what has ended it from outside, or None.
+    """
+    graph, errors = journal.compiled.graph, list(journal.errors.values())
+    if interruption is not None:
+        errors.append(interruption)
+    elif journal.cancelled:
+        count = journal.states.count(CANCELLED)
+        message = (
+            f"the run of graph {graph!r} was cancelled; {count} tasks have no result."
+        )
+        errors.append(TaskCancelled(message, ""))
+    if not errors:
+        return None
+
+    failed, tasks = len(journal.errors), len(journal.states)
+    message = f"{failed} of {tasks} tasks of graph {graph!r} failed"
+    return BaseExceptionGroup(message, errors)
 
 
 def raise_again(error: BaseException, traceback: TracebackType | None) -> NoReturn:

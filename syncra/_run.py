@@ -12,7 +12,7 @@ from ._core import states as core
 from ._core.policy import seconds
 from ._drawable import Drawable
 from ._lookup import id_of
-from ._raising import error_of, raise_again
+from ._raising import error_of, group_of, raise_again
 from ._session import Session
 from ._task import Part
 from .errors import (
@@ -26,7 +26,7 @@ from .errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, MutableMapping
     from types import TracebackType
     from typing import Any, NoReturn, TypeVar, overload
 
@@ -217,6 +217,11 @@ class Run(Drawable, Mapping[str, object]):
         }
 
     @property
+    def shared(self) -> MutableMapping[str, Any]:
+        """Return what the tasks of the run share: their `Context.shared` itself."""
+        return self._engine.shared
+
+    @property
     def observer_errors(self) -> list[ObserverError]:
         """Return what went wrong with observers, which has not changed the run."""
         observing = self._engine.observing
@@ -230,22 +235,9 @@ class Run(Drawable, Mapping[str, object]):
                 `RunTimeout` or `TaskCancelled` if the run was ended from outside.
             BaseExceptionGroup: if one of them is not an `Exception`.
         """
-        errors = list(self._journal.errors.values())
-        if self._session.interruption is not None:
-            errors.append(self._session.interruption)
-        elif self._journal.cancelled:
-            count = self._journal.states.count(core.CANCELLED)
-            message = (
-                f"the run of graph {self.graph!r} was cancelled; "
-                f"{count} tasks have no result."
-            )
-            errors.append(TaskCancelled(message, ""))
-        if errors:
-            raise BaseExceptionGroup(
-                f"{len(self._journal.errors)} of {len(self._journal.states)} tasks of "
-                f"graph {self.graph!r} failed",
-                errors,
-            )
+        group = group_of(self._journal, self._session.interruption)
+        if group is not None:
+            raise group
 
     if TYPE_CHECKING:
 

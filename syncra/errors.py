@@ -30,6 +30,7 @@ __all__ = [
     "RunNotFinished",
     "RunTimeout",
     "SerializationError",
+    "SharedUnavailable",
     "SignatureError",
     "Skip",
     "SyncraError",
@@ -356,6 +357,18 @@ class RunNotFinished(SyncraError, RuntimeError):
 
 class ResultNotKept(SyncraError, LookupError):
     """Say that a result was asked for that the run was told not to keep.
+
+    Attributes:
+        task: name of the task.
+    """
+
+    def __init__(self, message: str, task: str) -> None:
+        super().__init__(message)
+        self.task = task
+
+
+class SharedUnavailable(SyncraError, RuntimeError):
+    """Say that a task in another process has no `Context.shared`.
 
     Attributes:
         task: name of the task.

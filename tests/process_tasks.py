@@ -7,6 +7,7 @@ import faulthandler
 import locale
 import logging
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -15,6 +16,9 @@ import threading
 import time
 from contextvars import ContextVar
 from typing import Any
+
+from syncra import Context
+from syncra.errors import SharedUnavailable
 
 #: Asked for by a test with `Processes(context=[language])`.
 language: ContextVar[str] = ContextVar("language", default="none")
@@ -378,3 +382,31 @@ def logs_info() -> None:
 
 async def logs_info_async() -> None:
     logging.getLogger("tests.process_tasks").info("from a coroutine")
+
+
+# Tasks that want to share.
+
+
+def shares(context: Context) -> None:
+    context.shared["task"] = context.task
+
+
+async def shares_async(context: Context) -> None:
+    context.shared["task"] = context.task
+
+
+def shares_if_it_can(context: Context) -> str:
+    """Try each way to get at it; return the error of the last one."""
+    copy = pickle.loads(pickle.dumps(context))
+    for one in (context, copy, pickle.loads(pickle.dumps(copy))):
+        try:
+            one.shared.get("task")
+        except SharedUnavailable as error:
+            text = str(error)
+        else:
+            raise AssertionError(f"{one} shares")
+    return text
+
+
+def results_of(context: Context) -> dict[str, Any]:
+    return dict(context.results)

@@ -34,7 +34,8 @@ class Foreign(Executor):
     To a pool of processes go the function and its arguments, pickled (by cloudpickle
     what `pickle` cannot, if that is loaded). A task that is decorated at the top level
     of a module can go. A coroutine function is run to its end by the worker that gets
-    it, on asyncio. A `Context` there has no `shared`, and is never `cancelled()`.
+    it, on asyncio. A `Context` there raises `SharedUnavailable` instead of having a
+    `shared`, and is never `cancelled()`.
 
     The start of a task is when it is handed to the pool, and its `timeout=` counts from
     then. What still waits in the pool when its time is up, or when the run is to end,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, MutableMapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, assert_type
@@ -47,6 +47,7 @@ graph = Graph("typed", executor="threads", on_error="continue")
 
 @graph.task
 def first(context: Context) -> bytes:
+    assert_type(context.shared, MutableMapping[str, Any])
     return context.run_id.encode()
 
 
@@ -111,6 +112,9 @@ async def service() -> None:
     started = graph.start()
     assert_type(await started, Run)
     assert_type(started.wait(1.0), bool)
+    seeded = await graph.arun(shared={"visits": 0})
+    assert_type(seeded.shared, MutableMapping[str, Any])
+    graph.run(shared=[])  # type: ignore[arg-type]  # pyright: ignore
 
 
 # Commands give a result of text, or of bytes if that is asked for.
