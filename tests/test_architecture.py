@@ -60,7 +60,7 @@ FLOORS = (
     {"views._wiring"},
     {"views.folding", "views.text"},
     {"views._model"},
-    {"views.dot", "views.mermaid"},
+    {"views.dot", "views.dot_program", "views.mermaid"},
     {"views.drawing"},
     {"_drawable"},
     # Where tasks run; knows lanes and calls, nothing of graphs.
