@@ -148,6 +148,34 @@ class Journal:
         self.warnings[task] = warning
         getLogger("syncra").warning("%s (%s)", warning, compiled.tasks[task].place)
 
+    def copy(self) -> Journal:
+        """Return the facts of this moment, which do not change any more.
+
+        States come first: of a task that goes on meanwhile more is known than its
+        state tells, never less.
+        """
+        states = bytearray(self.states)
+        found = Journal(
+            self.compiled, states, self.values, self.lanes, self.executors, {}
+        )
+        found.started = self.started.copy()
+        found.finished = self.finished.copy()
+        found.workers = self.workers.copy()
+        attempts = self.attempts.copy()
+        found.attempts = {task: past.copy() for task, past in attempts.items()}
+        found.abandoned = self.abandoned.copy()
+        found.reasons = self.reasons.copy()
+        found.warnings = self.warnings.copy()
+        found.cleanup_errors = self.cleanup_errors.copy()
+        found.errors = self.errors.copy()
+        found.tracebacks = self.tracebacks.copy()
+        found.first_error = self.first_error
+        found.cancelled = self.cancelled
+        found.kept = self.kept
+        found.clock_at_start = self.clock_at_start
+        found.time_at_start = self.time_at_start
+        return found
+
     def forget_errors(self) -> None:
         """Let go of all exceptions: nobody can ask for them any more."""
         self.errors.clear()

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from ._names import message_of, printable
-from ._records import Records, State, progress_of
+from ._records import State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, overload
 
     from ._journal import Journal
-    from ._records import TaskRecord
+    from ._records import Records, TaskRecord
 
 
 #: Of which tasks the text of a large run tells, the most interesting first.
@@ -50,11 +50,10 @@ class Report:
         self.started_at = datetime.fromtimestamp(journal.time_at_start, UTC)
         ended = journal.ended
         self.duration = None if ended is None else ended - journal.clock_at_start
-        self.progress = progress_of(journal.states)
-        # A view of what goes on, but the report is of one moment.
-        self.tasks: Mapping[str, TaskRecord] = records
-        if ended is None:
-            self.tasks = dict(records)
+        # Records are a view of what goes on, but the report is of one moment.
+        self._all = records if ended is not None else records.copy()
+        self.tasks: Mapping[str, TaskRecord] = self._all
+        self.progress = self._all.progress
         self._compiled = journal.compiled
 
     def to_dict(self) -> dict[str, Any]:
@@ -157,10 +156,7 @@ class Report:
 
     def _records(self) -> Iterable[TaskRecord]:
         """Go through the records in topological order, as long as it takes no room."""
-        if isinstance(self.tasks, Records):
-            return self.tasks.without_causes()
-
-        return self.tasks.values()
+        return self._all.without_causes()
 
     def __str__(self) -> str:
         records = [self.tasks[name] for name in self.shown(self.MOST_SHOWN)]
@@ -204,17 +200,11 @@ class Report:
             return list(self.tasks)
 
         found: dict[State, list[tuple[int, str]]] = {state: [] for state in State}
-        for place, (name, state) in enumerate(self._states()):
+        for place, (name, state) in enumerate(self._all.states()):
             if len(found[state]) < most:
                 found[state].append((place, name))
         shown = [pair for state in BY_INTEREST for pair in found[state]]
         return [name for _, name in sorted(shown[:most])]
-
-    def _states(self) -> Iterable[tuple[str, State]]:
-        if isinstance(self.tasks, Records):
-            return self.tasks.states()
-
-        return ((name, record.state) for name, record in self.tasks.items())
 
 
 def _task_as_dict(record: TaskRecord) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from .._origins import current
 from .._records import State
 from .._report import readable_seconds, shortened
 from ._base import Observer
-from ._failure import failure_lines
+from ._failure import SkippedTasks, failure_lines
 from ._log_file import OpenFile
 
 TYPE_CHECKING = False
@@ -38,6 +38,7 @@ class LogWriter(Observer):
         self._for_all = for_all
         self._for_some = for_some
         self._open: dict[str, OpenFile] = {}
+        self._skipped: SkippedTasks | None = None
         self._logs = [log for log in (for_all, *for_some.values()) if log is not None]
         self.level = min(log.level for log in self._logs)
 
@@ -116,8 +117,11 @@ class LogWriter(Observer):
             f": {shortened(record.why, 300)}" if record.why else ""
         )
         if state == State.FAILED:
+            if self._skipped is None:
+                self._skipped = SkippedTasks(run)
+            skipped = self._skipped.line_of(task)
             for log in self.files_of(task).values():
-                lines = [line, *failure_lines(run, task, log.redacted)]
+                lines = [line, *failure_lines(run, task, skipped, log.redacted)]
                 self._note(run, task, attempt, when, logging.ERROR, lines, log)
         else:
             level = logging.INFO if state == State.SUCCEEDED else logging.WARNING
