@@ -98,10 +98,15 @@ class Origins:
         Returns:
             Functions that are to be called there before it, each with an argument.
         """
-        if not self._scopes:
-            return []
+        return self.baggage(self.begin(task)) if self._scopes else []
 
-        context, found = self.begin(task), []
+    def baggage(self, context: Context) -> list[Baggage]:
+        """Return what is to be called in another process before an attempt there.
+
+        Parameters:
+            context: that of the attempt, which has begun.
+        """
+        found = []
         for scope in self._scopes:
             try:
                 found.append(context.run(scope.baggage))

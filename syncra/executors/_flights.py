@@ -310,8 +310,11 @@ class ForeignLane(Lane):
         else:
             arguments = tuple(slots(work.values))
         origins = work.origins
-        context = work.context.copy() if origins is None else origins.begin(task)
-        return Call(work.functions[task], arguments, context)
+        if origins is None:
+            return Call(work.functions[task], arguments, work.context.copy())
+
+        context = origins.begin(task)
+        return Call(work.functions[task], arguments, context, origins.baggage)
 
     def _has_left(self, flight: Flight, future: Any) -> bool:
         """Note what the pool gave; return whether the flight was revoked meanwhile."""
