@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ._journal import Journal
     from ._records import Records, TaskRecord
+    from ._task_logs import LogEntry
 
 
 #: Of which tasks the text of a large run tells, the most interesting first.
@@ -39,6 +40,9 @@ class Report:
         duration: seconds it took, or None while it goes on.
         progress: how many tasks came to which end.
         tasks: the record of each task by name, in topological order.
+        logs: what tasks have logged, by name, the oldest first. Nothing without the
+            observer `KeepLogs`; those that have logged nothing are not there.
+        logs_dropped: how many other records there were of tasks that had too many.
     """
 
     #: The most tasks that the text shows one by one.
@@ -55,6 +59,10 @@ class Report:
         self.tasks: Mapping[str, TaskRecord] = self._all
         self.progress = self._all.progress
         self._compiled = journal.compiled
+        self.logs: Mapping[str, tuple[LogEntry, ...]] = {}
+        self.logs_dropped: Mapping[str, int] = {}
+        if journal.logs is not None:
+            self.logs, self.logs_dropped = journal.logs.entries()
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as dicts, lists, strings and numbers."""
@@ -64,7 +72,17 @@ class Report:
             "started_at": self.started_at.isoformat(),
             "duration": self.duration,
             "progress": asdict(self.progress),
-            "tasks": [_task_as_dict(record) for record in self.tasks.values()],
+            "tasks": [
+                {**_task_as_dict(record), **self._logs_as_dict(record.name)}
+                for record in self.tasks.values()
+            ],
+        }
+
+    def _logs_as_dict(self, task: str) -> dict[str, Any]:
+        entries = self.logs.get(task, ())
+        return {
+            "logs": [{**asdict(entry), "time": _iso(entry.time)} for entry in entries],
+            "logs_dropped": self.logs_dropped.get(task, 0),
         }
 
     def to_json(self, indent: int | None = None) -> str:

@@ -17,7 +17,7 @@ from types import CoroutineType
 from .._loops import as_coroutine, reachable
 from .._names import text_of
 from .._processes import Unpicklable, pickles
-from ..errors import SerializationError
+from ..errors import SerializationError, TaskCancelled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -257,6 +257,13 @@ def refusal(
     error = SerializationError(message, task, stage, path)
     error.__cause__ = cause
     return error
+
+
+def interruption(task: str, pool: str, cause: BaseException) -> TaskCancelled:
+    """Return the error of a task that Ctrl-C has reached behind the border."""
+    cancelled = TaskCancelled(f"task {task!r} was interrupted in {pool}", task)
+    cancelled.__cause__ = cause
+    return cancelled
 
 
 _REFUSALS = {
