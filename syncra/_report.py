@@ -164,6 +164,21 @@ class Report:
 
         return self._written(path, to_trace(self))
 
+    def slowest(self, most: int) -> list[str]:
+        """Return the names of the tasks that took the longest, the longest first.
+
+        Parameters:
+            most: how many at the most; those that have not ended are not among them.
+        """
+        from heapq import nlargest
+
+        ended = [
+            (record.duration, record.name)
+            for record in self._records()
+            if record.duration is not None
+        ]
+        return [name for _, name in nlargest(most, ended)]
+
     def _written(self, path: str | os.PathLike[str] | None, text: str) -> str | Path:
         if path is None:
             return text
