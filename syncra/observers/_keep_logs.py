@@ -54,10 +54,10 @@ class KeepLogs(Observer):
         >>> graph = Graph("etl", observers=[KeepLogs()])
         >>> @graph.task
         ... def load():
-        ...     logging.getLogger("etl").info("%d rows", 3)
+        ...     logging.getLogger("etl").warning("%d rows", 3)
         >>> for entry in graph().report().logs["load"]:
         ...     print(entry.level, entry.logger, entry.text)
-        INFO etl 3 rows
+        WARNING etl 3 rows
     """
 
     #: Contexts have to know which task they are of.
