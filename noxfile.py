@@ -93,6 +93,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def pictures(session: nox.Session) -> None:
+    """Make the pictures of the pages in docs/ from a real census; needs chromium."""
+    session.install(".", *dependencies("pictures"))
+    session.run("python", "docs/make_pictures.py", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure speed beside others; print a table, write JSON and draw a chart."""
     session.install(".", *dependencies("bench"))

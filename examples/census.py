@@ -32,6 +32,7 @@ import argparse
 import ast
 import heapq
 import json
+import logging
 import os
 import platform
 import sys
@@ -54,6 +55,7 @@ from syncra import Graph, Processes, Run, Task
 
 EXECUTORS = ("auto", "sequential", "threads", "processes")
 EXCLUDED = {"site-packages", "dist-packages", "__pycache__"}
+LOGGER = logging.getLogger("census")
 FEW = 20  # files that are read and parsed by one task
 SHARES = 16  # of the files, one for each task of the graph of the module
 BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")  # hold statements
@@ -145,11 +147,13 @@ def parse(package: str, contents: dict[str, bytes | OSError], *, top: int) -> Co
         except Exception as error:  # files break `ast` in more ways than SyntaxError
             count.size.broken += 1
             count.broken[path] = f"{type(error).__name__}: {error}"
+            LOGGER.info("%s is broken: %s", path, count.broken[path])
         else:
             count.size.lines += len(content.splitlines())
             add_definitions(count, tree, path)
     count.longest = heapq.nlargest(top, count.longest)
     count.seconds = time.thread_time() - began
+    LOGGER.info("%s: %d files, %d lines", package, count.size.files, count.size.lines)
     return count
 
 

@@ -72,6 +72,7 @@ class Drawable:
         *,
         direction: Direction = None,
         fold: Fold = "auto",
+        timeout: float | None = 60.0,
     ) -> Path:
         """Draw a picture into a file and return its path.
 
@@ -81,17 +82,25 @@ class Drawable:
             path: the file; its suffix says what it becomes: .svg, .png or .pdf.
             direction: "LR" goes to the right, "TB" goes down.
             fold: which tasks share a box.
+            timeout: the most seconds that the program `dot` may take, for which some
+                thousand tasks that are not folded are too many; None if it may take
+                for ever.
 
         Raises:
             GraphError: if the graph has a mistake.
-            ValueError: if there is no such suffix, direction or way to fold.
+            ValueError: if there is no such suffix, direction or way to fold, or if
+                timeout is not positive.
             MissingExtraError: without the extra `viz` or the program `dot`.
+            DrawingFailed: if that program fails or takes too long.
             OSError: if the file cannot be written.
         """
+        from ._core.policy import seconds
         from .views.drawing import check_suffix, draw
 
         form = check_suffix(path)
-        return draw(self._picture(direction, fold), path, form)
+        if timeout is not None:
+            timeout = seconds(timeout, "draw: timeout")
+        return draw(self._picture(direction, fold), path, form, timeout)
 
     def _picture(self, direction: Direction, fold: Fold) -> Picture:
         from .views._model import picture_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._facts import Facts
-from ._origins import Origins, are_wanted, is_scope
+from ._origins import Origins, are_wanted, is_scope, wants_origins
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Events(Facts):
         if settings.observers:
             self.observe(settings.observers)
         scopes: Any = [one for one in settings.observers if is_scope(one)]
-        if scopes or are_wanted() or settings.log_writer is not None:
+        if scopes or are_wanted() or any(map(wants_origins, settings.observers)):
             known = self.compiled.graph, self.identify(), self.compiled.names
             past = self.journal.attempts
             self.origins = Origins(self.context, *known, past, scopes)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ._calls import Values
     from ._compiled import Compiled
     from ._outcome import Outcome
+    from ._task_logs import TaskLogs
     from .executors._base import Worker
 
 
@@ -49,6 +50,7 @@ class Journal:
         first_error: id of the task that failed first, or None.
         executors: name of the executor of each lane.
         lanes: lane of each task.
+        logs: what tasks have logged, if that is kept.
         kept: ids of the tasks whose results stay; None if all do.
         clock_at_start: reading of the monotonic clock when the run started.
         time_at_start: seconds since the epoch at that moment.
@@ -69,6 +71,7 @@ class Journal:
         "first_error",
         "kept",
         "lanes",
+        "logs",
         "reasons",
         "started",
         "states",
@@ -110,6 +113,7 @@ class Journal:
         self.clock_at_start = 0.0
         self.time_at_start = 0.0
         self.ended: float | None = None
+        self.logs: TaskLogs | None = None
 
     def note_attempt(self, task: int, outcome: Outcome) -> None:
         """Write down an attempt that is followed by another one."""
@@ -147,6 +151,40 @@ class Journal:
         )
         self.warnings[task] = warning
         getLogger("syncra").warning("%s (%s)", warning, compiled.tasks[task].place)
+
+    def keep_logs(self, logs: TaskLogs) -> None:
+        """Keep what tasks log there, and nowhere else."""
+        if self.logs is not None:
+            self.logs.close()
+        self.logs = logs
+
+    def copy(self) -> Journal:
+        """Return the facts of this moment, which do not change any more.
+
+        States come first: of a task that goes on meanwhile more is known than its
+        state tells, never less.
+        """
+        states = bytearray(self.states)
+        found = Journal(
+            self.compiled, states, self.values, self.lanes, self.executors, {}
+        )
+        found.started = self.started.copy()
+        found.finished = self.finished.copy()
+        found.workers = self.workers.copy()
+        attempts = self.attempts.copy()
+        found.attempts = {task: past.copy() for task, past in attempts.items()}
+        found.abandoned = self.abandoned.copy()
+        found.reasons = self.reasons.copy()
+        found.warnings = self.warnings.copy()
+        found.cleanup_errors = self.cleanup_errors.copy()
+        found.errors = self.errors.copy()
+        found.tracebacks = self.tracebacks.copy()
+        found.first_error = self.first_error
+        found.cancelled = self.cancelled
+        found.kept = self.kept
+        found.clock_at_start = self.clock_at_start
+        found.time_at_start = self.time_at_start
+        return found
 
     def forget_errors(self) -> None:
         """Let go of all exceptions: nobody can ask for them any more."""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ._task import Dependencies, Task
     from .executors import AnyExecutor, Executor
     from .observers import LogFile, ProgressDisplay
-    from .observers._log_writer import LogWriter
 
     #: Where log records go: the path of a file, or more about it.
     Log: TypeAlias = str | PathLike[str] | LogFile
@@ -245,7 +244,6 @@ class Settings:
         on_error: "raise", "continue" or "rollback".
         timeout: the most seconds the run may take, or None.
         grace: seconds that what is to end has for it, or None for the default.
-        log_writer: what writes log records of tasks to files, if they are.
         max_concurrency: the most tasks that may be running at once, or None.
         kept: ids of the tasks whose results are kept; None if all are.
         observers: who is told what happens.
@@ -256,7 +254,6 @@ class Settings:
         "executor",
         "grace",
         "kept",
-        "log_writer",
         "max_concurrency",
         "observers",
         "on_error",
@@ -271,7 +268,6 @@ class Settings:
         timeout: float | None = None,
         grace: float | None = None,
     ) -> None:
-        self.log_writer: LogWriter | None = None
         self.kept: frozenset[int] | None = None
         self.observers: tuple[object, ...] = ()
         self.max_concurrency: int | None = None

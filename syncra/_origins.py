@@ -80,6 +80,15 @@ class Origins:
         self._names = names
         self._past = past
 
+    def of_others(
+        self, names: Sequence[str], past: Mapping[int, Sequence[object]]
+    ) -> Origins:
+        """Return what makes the contexts of other tasks of the run: of its undoing.
+
+        To observers the attempts at these are none.
+        """
+        return Origins(self._context, self._graph, self._run_id, names, past)
+
     def begin(self, task: int) -> Context:
         """Return the context of an attempt that begins."""
         context = self.context_of(task)
@@ -98,10 +107,15 @@ class Origins:
         Returns:
             Functions that are to be called there before it, each with an argument.
         """
-        if not self._scopes:
-            return []
+        return self.baggage(self.begin(task)) if self._scopes else []
 
-        context, found = self.begin(task), []
+    def baggage(self, context: Context) -> list[Baggage]:
+        """Return what is to be called in another process before an attempt there.
+
+        Parameters:
+            context: that of the attempt, which has begun.
+        """
+        found = []
         for scope in self._scopes:
             try:
                 found.append(context.run(scope.baggage))
@@ -121,6 +135,11 @@ class Origins:
 def is_scope(observer: object) -> bool:
     """Return whether an observer does something in the contexts of attempts."""
     return hasattr(observer, "begin_attempt")
+
+
+def wants_origins(observer: object) -> bool:
+    """Return whether an observer is of use only where contexts know their task."""
+    return getattr(observer, "wants_origins", False) is True
 
 
 def _report(scope: object) -> None:

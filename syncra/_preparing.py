@@ -76,8 +76,7 @@ def prepare(
     if keep != "all":
         settings.kept = _kept(graph, compiled, keep, targets)
     if graph.log is not None or compiled.logs:
-        settings.log_writer = _log_writer(graph, compiled)
-        settings.observers = (settings.log_writer, *settings.observers)
+        settings.observers = (_log_writer(graph, compiled), *settings.observers)
     return Engine(compiled, inputs, settings, in_loop)
 
 

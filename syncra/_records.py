@@ -176,7 +176,7 @@ class Records(Mapping[str, TaskRecord]):
     A view: while the run goes on, a record shows where the task stands when asked.
     """
 
-    __slots__ = ("_causes", "_journal", "_keeps", "_rollbacks")
+    __slots__ = ("_causes", "_changes", "_journal", "_keeps", "_rollbacks")
 
     def __init__(
         self,
@@ -188,9 +188,21 @@ class Records(Mapping[str, TaskRecord]):
         self._keeps = keeps  # the run, which takes its errors with it
         self._rollbacks = rollbacks or {}
         self._causes: list[Causes] | None = None
+        self._changes = True
+
+    def copy(self) -> Records:
+        """Return the records of this moment, which do not change any more."""
+        found = Records(self._journal.copy(), self._rollbacks, self._keeps)
+        found._changes = False
+        return found
 
     def __getitem__(self, name: str) -> TaskRecord:
         return self._record(name, self._journal.compiled.ids[name])
+
+    @property
+    def progress(self) -> Progress:
+        """Return how many tasks are in each state."""
+        return progress_of(self._journal.states)
 
     def without_causes(self) -> Iterator[TaskRecord]:
         """Go through the records in topological order, without `skipped_because`.
@@ -285,7 +297,7 @@ class Records(Mapping[str, TaskRecord]):
 
     def _because(self, task: int) -> tuple[str, ...]:
         """Return the names of the tasks that a skipped one owes it to."""
-        if self._causes is None or self._journal.ended is None:
+        if self._causes is None or (self._changes and self._journal.ended is None):
             self._causes = causes_of(self._journal)
         names: Sequence[str] = self._journal.compiled.names
         return tuple(names[cause] for cause in expanded(self._causes[task]))

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from ._names import message_of, printable
-from ._records import Records, State, progress_of
+from ._records import State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from typing import Any, overload
 
     from ._journal import Journal
-    from ._records import TaskRecord
+    from ._records import Records, TaskRecord
+    from ._task_logs import LogEntry
 
 
 #: Of which tasks the text of a large run tells, the most interesting first.
@@ -39,6 +40,9 @@ class Report:
         duration: seconds it took, or None while it goes on.
         progress: how many tasks came to which end.
         tasks: the record of each task by name, in topological order.
+        logs: what tasks have logged, by name, the oldest first. Nothing without the
+            observer `KeepLogs`; those that have logged nothing are not there.
+        logs_dropped: how many other records there were of tasks that had too many.
     """
 
     #: The most tasks that the text shows one by one.
@@ -50,12 +54,15 @@ class Report:
         self.started_at = datetime.fromtimestamp(journal.time_at_start, UTC)
         ended = journal.ended
         self.duration = None if ended is None else ended - journal.clock_at_start
-        self.progress = progress_of(journal.states)
-        # A view of what goes on, but the report is of one moment.
-        self.tasks: Mapping[str, TaskRecord] = records
-        if ended is None:
-            self.tasks = dict(records)
+        # Records are a view of what goes on, but the report is of one moment.
+        self._all = records if ended is not None else records.copy()
+        self.tasks: Mapping[str, TaskRecord] = self._all
+        self.progress = self._all.progress
         self._compiled = journal.compiled
+        self.logs: Mapping[str, tuple[LogEntry, ...]] = {}
+        self.logs_dropped: Mapping[str, int] = {}
+        if journal.logs is not None:
+            self.logs, self.logs_dropped = journal.logs.entries()
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as dicts, lists, strings and numbers."""
@@ -65,7 +72,17 @@ class Report:
             "started_at": self.started_at.isoformat(),
             "duration": self.duration,
             "progress": asdict(self.progress),
-            "tasks": [_task_as_dict(record) for record in self.tasks.values()],
+            "tasks": [
+                {**_task_as_dict(record), **self._logs_as_dict(record.name)}
+                for record in self.tasks.values()
+            ],
+        }
+
+    def _logs_as_dict(self, task: str) -> dict[str, Any]:
+        entries = self.logs.get(task, ())
+        return {
+            "logs": [{**asdict(entry), "time": _iso(entry.time)} for entry in entries],
+            "logs_dropped": self.logs_dropped.get(task, 0),
         }
 
     def to_json(self, indent: int | None = None) -> str:
@@ -147,6 +164,21 @@ class Report:
 
         return self._written(path, to_trace(self))
 
+    def slowest(self, most: int) -> list[str]:
+        """Return the names of the tasks that took the longest, the longest first.
+
+        Parameters:
+            most: how many at the most; those that have not ended are not among them.
+        """
+        from heapq import nlargest
+
+        ended = [
+            (record.duration, record.name)
+            for record in self._records()
+            if record.duration is not None
+        ]
+        return [name for _, name in nlargest(most, ended)]
+
     def _written(self, path: str | os.PathLike[str] | None, text: str) -> str | Path:
         if path is None:
             return text
@@ -157,10 +189,7 @@ class Report:
 
     def _records(self) -> Iterable[TaskRecord]:
         """Go through the records in topological order, as long as it takes no room."""
-        if isinstance(self.tasks, Records):
-            return self.tasks.without_causes()
-
-        return self.tasks.values()
+        return self._all.without_causes()
 
     def __str__(self) -> str:
         records = [self.tasks[name] for name in self.shown(self.MOST_SHOWN)]
@@ -204,17 +233,11 @@ class Report:
             return list(self.tasks)
 
         found: dict[State, list[tuple[int, str]]] = {state: [] for state in State}
-        for place, (name, state) in enumerate(self._states()):
+        for place, (name, state) in enumerate(self._all.states()):
             if len(found[state]) < most:
                 found[state].append((place, name))
         shown = [pair for state in BY_INTEREST for pair in found[state]]
         return [name for _, name in sorted(shown[:most])]
-
-    def _states(self) -> Iterable[tuple[str, State]]:
-        if isinstance(self.tasks, Records):
-            return self.tasks.states()
-
-        return ((name, record.state) for name, record in self.tasks.items())
 
 
 def _task_as_dict(record: TaskRecord) -> dict[str, Any]:

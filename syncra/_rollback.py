@@ -53,6 +53,9 @@ def rollback_of(engine: Engine) -> Engine | None:
     undoing.run_id = engine.identify()
     undoing.shared = engine.shared
     undoing.undoes = engine.journal
+    if engine.origins is not None:
+        past = undoing.journal.attempts
+        undoing.origins = engine.origins.of_others(compiled.names, past)
     return undoing
 
 

@@ -35,6 +35,7 @@ class Session:
         "__weakref__",
         "_lock",
         "_when_finished",
+        "_when_released",
         "engine",
         "is_done",
         "is_finished",
@@ -54,6 +55,7 @@ class Session:
         #: Whether its observers have been told so, too.
         self.is_finished = False
         self._when_finished: list[Callable[[], object]] = []
+        self._when_released: tuple[Callable[[], object], ...] = ()
 
     def run(self) -> None:
         """Run to the end, blocking the caller."""
@@ -142,6 +144,10 @@ class Session:
             undoing = None  # shown by the states of the undoing
         return self.engine.interruption or undoing
 
+    def when_released(self, callback: Callable[[], object]) -> None:
+        """Have `callback` called when the run is over, whatever observers do."""
+        self._when_released = (*self._when_released, callback)
+
     def call_when_finished(self, callback: Callable[[], object]) -> bool:
         """Have `callback` called at the end; return whether it is still to come."""
         with self._lock:
@@ -185,8 +191,8 @@ class Session:
                 except RuntimeError:
                     pass  # its event loop is closed
             self._when_finished.clear()
-        if self.engine.settings.log_writer is not None:
-            self.engine.settings.log_writer.close()
+        for callback in self._when_released:
+            callback()
 
     def _note_failed_rollbacks(self, rollback: Engine) -> None:
         """Tell of them beside the error of the run, which they must not hide."""

@@ -20,6 +20,7 @@ __all__ = [
     "CycleError",
     "DeliveryFailed",
     "DontRetry",
+    "DrawingFailed",
     "DuplicateTaskError",
     "GraphError",
     "GraphNotFoundError",
@@ -331,6 +332,23 @@ class DeliveryFailed(SyncraError, OSError):
         super().__init__(message)
         self.where = where
         self.refused = dict(refused or {})
+
+
+class DrawingFailed(SyncraError, RuntimeError):
+    """Report a picture that the program `dot` has not drawn.
+
+    Attributes:
+        exit_code: what it has ended with, minus the number of a signal if it was one;
+            None if it could not be started or was ended at its limit.
+        output: what it has said, as text.
+    """
+
+    def __init__(
+        self, message: str, exit_code: int | None = None, output: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.output = output
 
 
 class RunTimeout(SyncraError, TimeoutError):

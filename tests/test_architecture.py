@@ -48,10 +48,11 @@ FLOORS = (
     {"_compiled"},
     {"_compile"},
     # What is known of a run.
-    {"_context", "_journal", "_lookup", "_records"},
+    {"_context", "_journal", "_lookup", "_records", "_task_logs"},
     # What is made of that to be looked at.
     {"views", "views.critical_path", "views.files", "views.plain_text"},
     {"views.failures", "views.timeline"},
+    {"views.page_logs"},
     {"views.page_data", "views.trace"},
     {"views.html"},
     {"_report"},
@@ -60,7 +61,7 @@ FLOORS = (
     {"views._wiring"},
     {"views.folding", "views.text"},
     {"views._model"},
-    {"views.dot", "views.mermaid"},
+    {"views.dot", "views.dot_program", "views.mermaid"},
     {"views.drawing"},
     {"_drawable"},
     # Where tasks run; knows lanes and calls, nothing of graphs.
@@ -83,9 +84,9 @@ FLOORS = (
     {"observers._protocol"},
     {"_definition", "_options"},
     # One run: who runs it, who ends it, who waits for it.
-    {"observers._failure", "observers._log_filter", "observers._open_telemetry"}
-    | {"observers._view"},
-    {"observers._log_writer"},
+    {"observers._failure", "observers._log_filter", "observers._log_router"}
+    | {"observers._open_telemetry", "observers._view"},
+    {"observers._keep_logs", "observers._log_writer"},
     {"observers._live", "observers._notebook"},
     {"observers._progress"},
     {"_facts", "_keeping", "_observing", "_outcome", "_parts", "_route"},

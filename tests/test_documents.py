@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import os
 import pkgutil
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +61,58 @@ def test_there_are_examples() -> None:
     )
     assert count >= 15
     assert (ROOT / "README.md").read_text(encoding="utf-8").count("```python") >= 2
+
+
+def test_pictures_of_pages_are_there_and_small() -> None:
+    """A clone has all of them; they are made by `docs/make_pictures.py`."""
+    count = 0
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for name in re.findall(r"!\[[^\]]+\]\(([^):]+)\)", text):
+            picture = page.parent / name
+            assert 1_000 < picture.stat().st_size < 200_000, picture
+            count += 1
+    assert count >= 4
+
+
+@pytest.mark.skipif(
+    not (shutil.which("chromium") and shutil.which("dot")),
+    reason="there is no chromium or no dot on this machine",
+)
+def test_the_pictures_can_be_made(tmp_path: Path) -> None:
+    """By the command that CONTRIBUTING.md names, of a smaller tree."""
+    for need in ("PIL", "graphviz", "playwright.sync_api", "rich"):
+        pytest.importorskip(need, reason=f"{need} has no build for this Python")
+    tree, into = tmp_path / "tree", tmp_path / "docs"
+    tree.mkdir()
+    into.mkdir()
+    for number in range(60):
+        (tree / f"module{number}.py").write_text("import os\n")
+    (tree / "module7.py").write_text("this is no Python\n")
+    done = subprocess.run(
+        [
+            *(sys.executable, ROOT / "docs" / "make_pictures.py"),
+            *(tree, "--into", into),
+        ],
+        env={**os.environ, "PYTHONPATH": str(Path(syncra.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = {path.name: path.read_bytes() for path in into.iterdir()}
+    assert sorted(made) == [
+        "census-report-dark.png",
+        "census-report.png",
+        "census-terminal.svg",
+        "census.svg",
+    ]
+    assert made["census-report.png"].startswith(b"\x89PNG")
+    drawing, terminal = (
+        made[f"census{name}.svg"].decode() for name in ("", "-terminal")
+    )
+    assert "parse*" in drawing
+    assert "succeeded" in drawing
+    assert "running" in terminal
+    assert "@font-face" not in terminal

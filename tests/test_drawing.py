@@ -13,7 +13,7 @@ from test_pictures import etl, failing, layered
 from tests_helpers import in_a_script
 
 from syncra import Graph
-from syncra.errors import GraphError, MissingExtraError
+from syncra.errors import DrawingFailed, GraphError, MissingExtraError
 
 needs_dot = pytest.mark.skipif(
     shutil.which("dot") is None, reason="the program `dot` of Graphviz is not here"
@@ -244,3 +244,89 @@ def test_a_run_that_waits_to_be_awaited() -> None:
         assert "failed" in run.to_mermaid()
 
     asyncio.run(main())
+
+
+def program(directory: Path, text: str, mode: int = 0o755) -> None:
+    """Put a program of the name `dot` into a directory."""
+    path = directory / "dot"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(mode)
+
+
+needs_sh = pytest.mark.skipif(sys.platform == "win32", reason="there is no /bin/sh")
+
+
+@needs_sh
+@pytest.mark.parametrize(
+    ("text", "exit_code", "message"),
+    [
+        ("echo 'no such\033[31m plugin' >&2; exit 3", 3, "exit code 3: no such plugin"),
+        ("kill -SEGV $$", -11, "was ended by SIGSEGV"),
+        ("cat >/dev/null", 0, "has not written a picture in the format svg"),
+        ("echo surprise", 0, "has not written a picture in the format svg"),
+    ],
+)
+def test_a_program_that_fails(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    exit_code: int,
+    message: str,
+) -> None:
+    """It is an error of Syncra's that can be read, and the old file stays."""
+    pytest.importorskip("graphviz")
+    program(tmp_path, text)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    picture = tmp_path / "graph.svg"
+    picture.write_text("the old one")
+    with pytest.raises(DrawingFailed) as found:
+        etl().draw(picture)
+    assert message in str(found.value)
+    assert "to_mermaid()" in str(found.value)
+    assert found.value.exit_code == exit_code
+    assert picture.read_text() == "the old one"
+    shown = etl()._repr_mimebundle_()
+    assert shown.keys() == {"text/plain", "text/vnd.mermaid"}
+
+
+@needs_sh
+def test_a_program_that_cannot_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("graphviz")
+    (tmp_path / "dot").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises((DrawingFailed, MissingExtraError), match="`dot`"):
+        etl().draw(tmp_path / "graph.svg")
+
+
+@needs_sh
+def test_a_program_that_hangs_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With whatever it has started; the error says what to do."""
+    pytest.importorskip("graphviz")
+    program(tmp_path, "sleep 300 & sleep 300")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(DrawingFailed, match=r"within 0\.05 s") as found:
+        etl().draw(tmp_path / "graph.svg", timeout=0.05)
+    assert 'fold="auto"' in str(found.value)
+    assert "sfdp" in str(found.value)
+    assert found.value.exit_code is None
+    assert not (tmp_path / "graph.svg").exists()
+
+
+@needs_dot
+def test_a_graph_that_is_too_much_for_dot(tmp_path: Path) -> None:
+    """Unfolded it takes minutes; folded it is drawn within the same limit."""
+    pytest.importorskip("graphviz")
+    big = layered(50, 100, lambda level, at: f"layer{level}_{at}")
+    with pytest.raises(DrawingFailed, match="boxes and"):
+        big.draw(tmp_path / "graph.svg", fold=None, timeout=0.5)
+    assert big.draw(tmp_path / "graph.svg", timeout=60).exists()
+
+
+@pytest.mark.parametrize("wrong", [0, -1, float("nan")])
+def test_wrong_limits(tmp_path: Path, wrong: float) -> None:
+    with pytest.raises(ValueError, match="draw: timeout"):
+        etl().draw(tmp_path / "graph.svg", timeout=wrong)

@@ -218,6 +218,35 @@ def test_a_failure_before_3_000_others_is_written_down(tmp_path) -> None:
     assert lines[-1] == "WARNING  etl.2999 skipped: because of '2998'"
 
 
+def skips_for(log: Path, failures: int, chain: int) -> list[str]:
+    """Return what is written down of failures that all have the same tasks skipped."""
+    graph = Graph("etl", on_error="continue", log=log)
+
+    def fail() -> None:
+        raise ValueError
+
+    bad = [graph.add(fail, name=f"bad{number}") for number in range(failures)]
+    last = graph.add(lambda *before: 1, name="0", dependencies=bad)
+    for number in range(1, chain):
+        last = graph.add(lambda x: x, name=str(number), dependencies=last)
+    assert graph.run(executor="sequential").observer_errors == []
+    begin = "skipped because of it: "
+    return [line.strip() for line in lines_of(log) if line.strip().startswith(begin)]
+
+
+def test_many_failures_before_many_others_are_written_down(tmp_path) -> None:
+    """All are counted while that is not too much; then some are named."""
+    told = skips_for(tmp_path / "few.log", 20, 100)
+    assert len(told) == 20
+    assert all(line.endswith(" 19 and 80 more") for line in told)
+    told = skips_for(tmp_path / "many.log", 200, 500)
+    assert len(told) == 200
+    exact = [line for line in told if line.endswith(" 19 and 480 more")]
+    rough = [line for line in told if re.search(r" 19 and at least \d\d more$", line)]
+    assert len(exact) + len(rough) >= 199
+    assert 2 <= len(exact) <= 20
+
+
 class Awkward:
     """Have no repr."""
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import anyio
@@ -16,8 +19,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from syncra import Graph, Retry
-from syncra.observers import OpenTelemetry
+from syncra import Context, Graph, Retry
+from syncra.observers import Observer, OpenTelemetry
 
 
 class Traces:
@@ -172,6 +175,82 @@ def test_what_was_given_up_ends_with_its_run(traces) -> None:
     span = traces.spans["task stubborn"]
     assert span.attributes["syncra.state"] == "failed"
     assert "TaskTimeout" in span.status.description
+
+
+# In pools of the user's.
+
+
+def double_in_span(number: int) -> tuple[int, tuple[int, int]]:
+    return 2 * number, current_span()
+
+
+@pytest.fixture(scope="module", params=["processes", "loky"])
+def elsewhere(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Give a pool of other processes, all of which are there already."""
+    if request.param == "loky":
+        loky = pytest.importorskip("loky", reason="loky is not installed")
+        pool = loky.ProcessPoolExecutor(1)
+    else:
+        pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+    with pool:
+        assert list(pool.map(abs, range(2))) == [0, 1]
+        yield pool
+
+
+def test_in_pools_of_other_processes(elsewhere, traces) -> None:
+    """The context crosses with the call; another attempt is another span."""
+    graph = Graph("etl", executor=elsewhere, observers=[traces.observer])
+    one = graph.add(lambda: 1, name="one", executor="threads")
+    graph.add(double_in_span, name="function", dependencies=one)
+    graph.add(current_span_async, name="coroutine")
+    graph.add(fails_at_first, retry=Retry(2, backoff=0.0))
+    found = graph.run()
+    assert found.observer_errors == []
+    spans = traces.spans
+    whole = spans["graph etl"]
+    values = {**found, "function": found["function"][1]}
+    assert found["function"][0] == 2
+    for name in ("function", "coroutine", "fails_at_first"):
+        span = spans[f"task {name}"]
+        assert parent_of(span) == whole.context.span_id
+        assert values[name] == (span.context.trace_id, span.context.span_id)
+    attempts = [
+        span
+        for span in traces.exporter.get_finished_spans()
+        if span.name == "task fails_at_first"
+    ]
+    assert [span.attributes["syncra.attempt"] for span in attempts] == [1, 2]
+
+
+def fails_at_first(context: Context) -> tuple[int, int]:
+    if context.attempt == 1:
+        raise ValueError("not yet")
+
+    return current_span()
+
+
+def breaks(given: object) -> None:
+    raise RuntimeError("no such context here")
+
+
+class Broken(Observer):
+    """Send something to other processes that fails there, or that cannot be sent."""
+
+    def __init__(self, given: object) -> None:
+        self._given = given
+
+    def begin_attempt(self, origin: object) -> None: ...
+
+    def baggage(self) -> tuple[Any, object]:
+        return breaks, self._given
+
+
+def test_fault_11_what_fails_over_there_changes_nothing(elsewhere) -> None:
+    graph = Graph("etl", executor=elsewhere)
+    graph.add(double_in_span, name="two", kwargs={"number": 1})
+    for given in (1, threading.Lock()):
+        run = graph.run(observers=[Broken(given)])
+        assert run["two"] == (2, (0, 0))
 
 
 BROKEN = """

@@ -291,3 +291,26 @@ def test_in_a_notebook() -> None:
     """A bar in the output of the cell, updated in place; names are no HTML."""
     pytest.importorskip("IPython")
     in_a_script(IN_A_NOTEBOOK)
+
+
+def test_live_names_the_slowest_of_many_that_succeeded() -> None:
+    """Where there is nothing else to tell: of 60 tasks ten, the longest first."""
+    pytest.importorskip("rich")
+    graph = Graph("etl")
+
+    def nap(number: int) -> None:
+        time.sleep(0.05 if number == 31 else 0)  # so that it is the slowest
+
+    for number in range(60):
+        graph.add(nap, name=f"task {number}", kwargs={"number": number})
+    stream = io.StringIO()
+    run = graph.run(
+        executor="sequential",
+        observers=[ProgressDisplay(style="live", stream=stream)],
+    )
+    assert run.observer_errors == []
+    lines = without_escapes(stream.getvalue()).splitlines()
+    shown = [line for line in lines if re.search(r"task \d+ +(✓ )?succeeded", line)]
+    assert len(shown) == 10
+    assert shown[0].startswith("task 31 ")
+    assert "... and 50 that were faster" in [line.strip() for line in lines]

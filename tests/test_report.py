@@ -7,13 +7,14 @@ import io
 import json
 import sys
 import threading
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from typing import Any
 
 import anyio
 import pytest
-from tests_helpers import diamond
+from tests_helpers import diamond, lines_run_by
 
 from syncra import Context, Graph, Retry, Run, Skip, State
 from syncra.executors import Threads
@@ -534,3 +535,48 @@ def test_a_run_can_be_watched_while_tasks_fail() -> None:
         sys.setswitchinterval(interval)
         assert found.wait(60)
     assert len(found.errors) == 3_000
+
+
+@contextmanager
+def going_on(skipped: int) -> Iterator[Run]:
+    """Give a run that goes on, in which a failure has had others skipped."""
+    graph = Graph(on_error="continue")
+    started, go = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        started.set()
+        assert go.wait(30)
+
+    before = graph.add(bad)
+    for number in range(skipped):
+        before = graph.add(lambda x: x, name=str(number), dependencies=before)
+    graph.add(slow, after=before, trigger="all_done")
+    run = graph.start()
+    try:
+        assert started.wait(30)
+        yield run
+    finally:
+        go.set()
+        assert run.wait(30)
+
+
+def test_the_report_of_a_run_that_goes_on_stays_as_it_was() -> None:
+    with going_on(3) as run:
+        report = run.report()
+        text, data = str(report), report.to_dict()
+    assert run.records["slow"].state is State.SUCCEEDED
+    assert (str(report), report.to_dict()) == (text, data)
+    assert report.duration is None
+    assert report.tasks["slow"].state is State.RUNNING
+    assert report.tasks["slow"].duration is None
+    assert report.progress.running == 1
+    assert report.tasks["2"].skipped_because == ("bad",)
+
+
+def test_the_report_of_a_run_that_goes_on_takes_time_as_its_tasks_are_many() -> None:
+    """Not as their square: counted in lines of Python that are executed."""
+    counts = []
+    for size in (200, 400):
+        with going_on(size) as run:
+            counts.append(lines_run_by(lambda run=run: run.report().to_json()))
+    assert counts[1] < 2.5 * counts[0]

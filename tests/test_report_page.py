@@ -139,6 +139,8 @@ def test_it_opens_on_any_screen(
     assert page.locator("#graph-svg .box").count() == 7
     assert page.locator("#graph-svg .way").count() == 6
     until(lambda: is_drawn(page))
+    theme = page.locator("#theme").bounding_box()
+    assert theme["x"] + theme["width"] <= size[0]
     page.locator("#rows .row").nth(TOTAL).click()
     assert page.locator("#details").is_visible()
     assert page.evaluate(too_wide) <= 0
@@ -594,6 +596,44 @@ def test_coroutines_that_overlap_have_lanes(viewer: Viewer, tmp_path: Path) -> N
     assert told == {f"fetch:{number}" for number in range(5)}
 
 
+def test_a_loop_with_many_coroutines_hides_no_other_worker(
+    viewer: Viewer, tmp_path: Path
+) -> None:
+    """Its rows are low, and below those of workers that do one task at a time."""
+    from threading import Event, Semaphore
+
+    import anyio
+
+    graph = Graph("pages")
+    is_over, started = Event(), Semaphore(0)
+
+    async def fetch() -> None:
+        started.release()
+        while not is_over.is_set():
+            await anyio.sleep(0.001)
+
+    def parse() -> None:
+        try:
+            assert all(started.acquire(timeout=30) for _ in range(100))
+        finally:
+            is_over.set()
+
+    for number in range(100):
+        graph.add(fetch, name=f"fetch:{number}")
+    graph.add(parse)
+    page = viewer.open(graph.run().report().to_html(tmp_path / "run.html"))
+    page.click("[data-mode=worker]")
+    page.focus("#timeline-scroller")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#tip b").inner_text() == "parse"
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
+    assert page.locator("#tip b").inner_text().startswith("fetch:")
+    # All is seen at once: there is nothing to scroll to.
+    scroller = "document.getElementById('timeline-scroller')"
+    assert page.evaluate(f"{scroller}.scrollHeight - {scroller}.clientHeight") <= 4
+
+
 def test_it_prints(viewer: Viewer, file: Path) -> None:
     """All rows, in light colours, without what can be clicked."""
     page = viewer.open(file, color_scheme="dark")
@@ -653,6 +693,9 @@ def test_10_000_tasks_stay_usable(viewer: Viewer, tmp_path: Path) -> None:
     page = viewer.open(file)
     assert page.locator("#shown").inner_text() == "10,000 tasks"
     assert page.evaluate("document.querySelectorAll('*').length") < 4_000
+    top = page.locator("#levels").bounding_box()["y"]
+    counts = page.locator("#levels .count").all()
+    assert all(count.bounding_box()["y"] >= top for count in counts)
     page.fill("#search", "tile 051/0042")
     until(lambda: page.locator("#rows .row").count() == 1)
     page.click("#rows .row")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ import pytest
 from tests_browser import Viewer, running_browser
 
 from syncra import Graph, Retry, Run, Skip
+from syncra.observers import KeepLogs
 
 CALL = "window.hit=1;alert(1)"
 BODIES = (
@@ -59,11 +61,14 @@ OWN = {"script": 2, "style": 1, "meta": 6, "link": 1, "base": 0, "iframe": 0, "i
 
 def dangerous(payloads: list[str], name: str) -> Run:
     """Return a run that has each payload in all texts that come from users."""
-    graph = Graph(name, on_error="continue")
+    graph = Graph(name, on_error="continue", observers=[KeepLogs()])
+    logging.addLevelName(45, payloads[-1])
     with ThreadPoolExecutor(1, thread_name_prefix=payloads[0]) as pool:
         for number, payload in enumerate(payloads):
 
             def fail(payload: str = payload) -> None:
+                logger = logging.getLogger(f"tests.payloads.{payload}")
+                logger.log(45, "%s", payload)
                 kind = type(payload.replace("\0", ""), (Exception,), {})
                 error = kind(payload)
                 error.add_note(payload)
@@ -114,10 +119,12 @@ def check_elements(text: str) -> None:
 
 @pytest.mark.parametrize("opening", OPENINGS)
 def test_fault_119_no_text_becomes_an_element(opening: str) -> None:
-    """Names, errors, classes, notes, reasons, tags, workers, the graph's own name."""
+    """Names, errors, notes, reasons, tags, workers, logs, the graph's own name."""
     payloads = [payload for payload in PAYLOADS if payload.startswith(opening)]
     payloads = payloads[: len(BODIES)]
-    check_elements(dangerous(payloads, payloads[0]).report().to_html())
+    report = dangerous(payloads, payloads[0]).report()
+    assert len(report.logs) == len(payloads)
+    check_elements(report.to_html())
 
 
 def test_fault_119_each_name_of_a_graph_stays_text() -> None:
@@ -141,10 +148,14 @@ def test_fault_119_no_payload_is_executed(tmp_path: Path) -> None:
         made = "document.querySelectorAll('script').length"
         assert page.evaluate(made) == 2
         risky = "img, iframe, object, embed, base, video, math, form:not(dialog form)"
+        logged = 0
         for task in range(0, 600, 7):
             page.evaluate(f"location.hash = '#task-{task}'")
             page.locator("#details-title").wait_for()
+            log = "document.querySelectorAll('#details .log .text').length"
+            logged += page.evaluate(log)
             assert page.evaluate("window.hit") is None
+        assert logged > 20
         page.click("[data-mode=task]")
         page.focus("#timeline-scroller")
         for _ in range(20):

@@ -55,6 +55,7 @@ class Viewer:
         self._browser = browser
         self.complaints: list[str] = []
         self.requests: list[str] = []
+        self._contexts: list[Any] = []
 
     def open(self, path: Path, *, address: str = "", **options: Any) -> Any:
         """Return the opened page of a file."""
@@ -67,12 +68,18 @@ class Viewer:
     def blank(self, **options: Any) -> Any:
         """Return an empty page that is watched."""
         options = {"viewport": {"width": 1280, "height": 900}, **options}
-        page = self._browser.new_context(**options).new_page()
+        self._contexts.append(self._browser.new_context(**options))
+        page = self._contexts[-1].new_page()
         page.on("console", lambda message: self.complaints.append(message.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("dialog", self._dismiss)
         page.on("request", lambda request: self.requests.append(request.url))
         return page
+
+    def close(self) -> None:
+        """Close all pages, where the browser goes on."""
+        for context in self._contexts:
+            context.close()
 
     def _dismiss(self, dialog: Any) -> None:
         self.complaints.append(f"a dialog: {dialog.message}")

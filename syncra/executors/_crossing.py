@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import pickle
 import sys
+from contextvars import copy_context
 from threading import Lock
 from types import CoroutineType
 
 from .._loops import as_coroutine, reachable
 from .._names import text_of
 from .._processes import Unpicklable, pickles
-from ..errors import SerializationError
+from ..errors import SerializationError, TaskCancelled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from contextvars import Context
     from types import TracebackType
     from typing import Any
+
+    from .._origins import Baggage
 
 #: Held while a coroutine begins, ends, or is told to end.
 _guard = Lock()
@@ -37,6 +40,7 @@ class Call:
         function: what to call.
         arguments: what with.
         context: the context of the task; left behind where the call is sent away.
+        baggage: what takes of the context what observers want to have there too.
 
     Attributes:
         raised: what the function has raised in this process, or None.
@@ -47,6 +51,7 @@ class Call:
 
     __slots__ = (
         "_arguments",
+        "_baggage",
         "_context",
         "_function",
         "_is_here",
@@ -58,8 +63,13 @@ class Call:
     )
 
     def __init__(
-        self, function: Callable[..., Any], arguments: tuple[Any, ...], context: Context
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        context: Context,
+        baggage: Callable[[Context], list[Baggage]] | None = None,
     ) -> None:
+        self._baggage = baggage
         self._function = function
         self._arguments = arguments
         self._context = context
@@ -117,7 +127,16 @@ class Call:
             self.refused = stage, error, path
             raise
 
-        return RemoteCall, (function, arguments)
+        return RemoteCall, (function, arguments, self._packed_baggage())
+
+    def _packed_baggage(self) -> bytes:
+        """Return what is to be done there before, pickled; b"" if that is nothing."""
+        found = self._baggage(self._context) if self._baggage is not None else []
+        try:
+            return pickle.dumps(found) if found else b""
+        except Exception:
+            _warn_of_observer()
+            return b""
 
 
 class RemoteCall:
@@ -126,13 +145,15 @@ class RemoteCall:
     Parameters:
         function: what to call, pickled.
         arguments: what with, pickled.
+        baggage: what observers want to be called before, pickled; b"" if nothing.
     """
 
-    __slots__ = ("_arguments", "_function")
+    __slots__ = ("_arguments", "_baggage", "_function")
 
-    def __init__(self, function: bytes, arguments: bytes) -> None:
+    def __init__(self, function: bytes, arguments: bytes, baggage: bytes = b"") -> None:
         self._function = function
         self._arguments = arguments
+        self._baggage = baggage
 
     def __call__(self) -> Result:
         stage = "function"
@@ -141,7 +162,10 @@ class RemoteCall:
             stage = "argument"
             arguments = pickle.loads(self._arguments)
             stage = ""
-            value = _run(function, arguments)
+            if self._baggage:
+                value = _prepared(self._baggage).run(_run, function, arguments)
+            else:
+                value = _run(function, arguments)
             stage = "result"
             return Result(dumps(value))
         except BaseException as error:
@@ -149,7 +173,7 @@ class RemoteCall:
             raise Raised(stage, pickles.dump_error(error), path) from None
 
     def __reduce__(self) -> Any:
-        return RemoteCall, (self._function, self._arguments)
+        return RemoteCall, (self._function, self._arguments, self._baggage)
 
 
 class Result:
@@ -235,6 +259,13 @@ def refusal(
     return error
 
 
+def interruption(task: str, pool: str, cause: BaseException) -> TaskCancelled:
+    """Return the error of a task that Ctrl-C has reached behind the border."""
+    cancelled = TaskCancelled(f"task {task!r} was interrupted in {pool}", task)
+    cancelled.__cause__ = cause
+    return cancelled
+
+
 _REFUSALS = {
     "function": "the function of task {0!r} cannot be sent to {1}: {2}. Define it at "
     "the top level of a module that the other process can import.",
@@ -270,6 +301,27 @@ def _run(
     import asyncio
 
     return asyncio.run(reachable(value, call.runs_as if call else _nobody))
+
+
+def _prepared(baggage: bytes) -> Context:
+    """Return a context in which has been done what observers want.
+
+    Whatever goes wrong with that does not change the task.
+    """
+    context = copy_context()
+    try:
+        for prepare, given in pickle.loads(baggage):
+            context.run(prepare, given)
+    except Exception:
+        _warn_of_observer()
+    return context
+
+
+def _warn_of_observer() -> None:
+    from logging import getLogger
+
+    message = "what an observer has sent to another process is lost"
+    getLogger("syncra.observers").warning(message, exc_info=True)
 
 
 def _nobody(task: object) -> None:

@@ -22,9 +22,9 @@ from threading import Lock, get_ident
 from .._calls import fetched
 from .._loops import is_cancelled_error
 from .._names import text_of
-from ..errors import TaskCancelled, WorkerCrashed
+from ..errors import WorkerCrashed
 from ._base import Lane
-from ._crossing import Call, Raised, Result, refusal
+from ._crossing import Call, Raised, Result, interruption, refusal
 from ._pool import start_thread
 
 TYPE_CHECKING = False
@@ -305,8 +305,11 @@ class ForeignLane(Lane):
         work = self._work
         arguments = fetched(work.arguments[task], work.values)
         origins = work.origins
-        context = work.context.copy() if origins is None else origins.begin(task)
-        return Call(work.functions[task], arguments, context)
+        if origins is None:
+            return Call(work.functions[task], arguments, work.context.copy())
+
+        context = origins.begin(task)
+        return Call(work.functions[task], arguments, context, origins.baggage)
 
     def _has_left(self, flight: Flight, future: Any) -> bool:
         """Note what the pool gave; return whether the flight was revoked meanwhile."""
@@ -409,7 +412,7 @@ class ForeignLane(Lane):
 
             if isinstance(error, KeyboardInterrupt):
                 # Ctrl-C reaches all processes of a terminal.
-                return _hit_by_ctrl_c(name, self._name, error)
+                return interruption(name, self._name, error)
         elif call is not None and call.refused is not None:
             return refusal(name, self._name, *call.refused)
         elif isinstance(error, BrokenExecutor):
@@ -423,12 +426,6 @@ class ForeignLane(Lane):
         elif call is not None and flight.future is None:
             _note(error, f"{self._name} has not accepted it")
         return error
-
-
-def _hit_by_ctrl_c(task: str, pool: str, error: BaseException) -> TaskCancelled:
-    cancelled = TaskCancelled(f"task {task!r} was interrupted in {pool}", task)
-    cancelled.__cause__ = error
-    return cancelled
 
 
 def _take_back(future: Any) -> bool:

@@ -13,8 +13,10 @@ Give observers to a graph or to one run of it:
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .._observing import ObserverError as ObserverError
+    from .._task_logs import LogEntry as LogEntry
     from ._base import Observer as Observer
     from ._email import Email as Email
+    from ._keep_logs import KeepLogs as KeepLogs
     from ._log_file import LogFile as LogFile
     from ._log_filter import TaskLogFilter as TaskLogFilter
     from ._open_telemetry import OpenTelemetry as OpenTelemetry
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Email": "syncra.observers._email",
+    "KeepLogs": "syncra.observers._keep_logs",
+    "LogEntry": "syncra._task_logs",
     "LogFile": "syncra.observers._log_file",
     "Observer": "syncra.observers._base",
     "ObserverError": "syncra._observing",
@@ -34,6 +38,8 @@ _HOMES = {
 
 __all__ = [
     "Email",
+    "KeepLogs",
+    "LogEntry",
     "LogFile",
     "Observer",
     "ObserverError",

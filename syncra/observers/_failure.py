@@ -21,18 +21,24 @@ if TYPE_CHECKING:
 
 #: The most characters of a value, variables of a frame, and names of tasks.
 MOST_CHARACTERS, MOST_VARIABLES, MOST_NAMES = 200, 30, 20
+#: How many tasks and dependencies are looked at for what failures have led to: of each
+#: so many in all failures, and some more; but some in each.
+LOOKS_AT_EACH, LOOKS_AT_LEAST, LOOKS_OF_A_SEARCH = 4, 10_000, 100
 #: What stands around the function of a task.
 WRAPPERS = (WithKeywords, WithOutputs, WithOutputsAsync)
 #: Parts of the names of variables whose values are not shown.
 SECRET = ("passw", "secret", "token", "apikey", "api_key", "credential", "private_key")
 
 
-def failure_lines(run: Run, task: str, redacted: Callable[[str], str]) -> Iterable[str]:
+def failure_lines(
+    run: Run, task: str, skipped: str, redacted: Callable[[str], str]
+) -> Iterable[str]:
     """Tell about the failure of a task, line by line.
 
     Parameters:
         run: the run.
         task: name of the task.
+        skipped: what was skipped because of it, as `SkippedTasks` tells.
         redacted: what takes secrets out of a text.
     """
     record = run.records[task]
@@ -47,10 +53,8 @@ def failure_lines(run: Run, task: str, redacted: Callable[[str], str]) -> Iterab
             f"variables of {code.co_name} ({code.co_filename}:{frame.f_lineno}): "
             f"{shorten.all(frame.f_locals)}"
         )
-    skipped, count = _skipped_for(run, task)
-    if count:
-        more = f" and {count - len(skipped):,} more" if count > len(skipped) else ""
-        yield f"skipped because of it: {', '.join(skipped)}{more}"
+    if skipped:
+        yield skipped
 
 
 class _Shorten(reprlib.Repr):
@@ -123,16 +127,48 @@ def _frames_of(error: BaseException | None) -> list[FrameType]:
     return frames if len(frames) < 2 else [frames[0], frames[-1]]
 
 
-def _skipped_for(run: Run, task: str) -> tuple[list[str], int]:
-    """Return tasks that were skipped because of one: some names, and how many."""
-    compiled, states = run._engine.compiled, run._journal.states
-    start = compiled.ids[task]
-    found: dict[int, None] = {}
-    stack = [start]
-    while stack:
-        for follower in compiled.plan.successors[stack.pop()]:
-            if states[follower] == SKIPPED and follower not in found:
-                found[follower] = None
-                stack.append(follower)
-    names = [compiled.names[number] for number in list(found)[:MOST_NAMES]]
-    return names, len(found)
+class SkippedTasks:
+    """Find what was skipped because of the failures of one run.
+
+    Where many failures lead to the same tasks, to count these for each of them would
+    take a time that grows with the square of the graph. So all searches share a number
+    of looks that grows with it; when it is spent, the others tell of some tasks only.
+
+    Parameters:
+        run: the run.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._names = run._engine.compiled.names
+        self._ids = run._engine.compiled.ids
+        self._successors = run._engine.compiled.plan.successors
+        self._states = run._journal.states
+        size = len(self._names) + sum(map(len, self._successors))
+        self._looks = LOOKS_AT_EACH * size + LOOKS_AT_LEAST
+
+    def line_of(self, task: str) -> str:
+        """Return what is told of the failure of a task; "" if none was skipped."""
+        found: dict[int, None] = {}
+        looks = max(self._looks, LOOKS_OF_A_SEARCH)
+        stack = [self._ids[task]]
+        while stack and looks > 0:
+            looks -= 1
+            for follower in self._successors[stack.pop()]:
+                looks -= 1
+                if looks <= 0:
+                    break
+
+                if self._states[follower] == SKIPPED and follower not in found:
+                    found[follower] = None
+                    stack.append(follower)
+        is_all = looks > 0
+        self._looks = min(self._looks, looks)
+        if not found:
+            return ""
+
+        names = [self._names[number] for number in list(found)[:MOST_NAMES]]
+        more = len(found) - len(names)
+        rest = f" and {more:,} more" if more else ""
+        if not is_all:
+            rest = f" and at least {more:,} more" if more else " and others"
+        return f"skipped because of it: {', '.join(names)}{rest}"

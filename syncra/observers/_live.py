@@ -25,6 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
+    from .._report import Report
     from .._run import Run
 
 #: How often the display is redrawn in a second.
@@ -33,6 +34,8 @@ REFRESHES = 8
 MOST_RUNNING = 8
 #: The most tasks of the table at the end.
 MOST_ROWS = 50
+#: How many it shows where there are more and none of them is remarkable.
+MOST_SLOWEST = 10
 #: Sign and colour of each state.
 SIGNS = {
     State.SUCCEEDED: ("✓", "green"),
@@ -125,7 +128,8 @@ class Live(View):
         table.add_column("duration", justify="right")
         table.add_column("why", overflow="fold")
         report = self.run.report()
-        names = report.shown(MOST_ROWS)
+        # Where all of very many have succeeded, one may still want to make them faster.
+        names = report.shown(MOST_ROWS) or report.slowest(MOST_SLOWEST)
         for name in names:
             record = report.tasks[name]
             sign, colour = SIGNS[record.state]
@@ -139,8 +143,14 @@ class Live(View):
             )
         hidden = self.size - len(names)
         if hidden:
-            table.add_row(Text(f"... and {hidden:,} more", "dim"))
+            table.add_row(Text(f"... and {hidden:,} {_others(report, names)}", "dim"))
         return table
+
+
+def _others(report: Report, names: list[str]) -> str:
+    """Return what the tasks are that a table does not show."""
+    states = {report.tasks[name].state for name in names}
+    return "that were faster" if states == {State.SUCCEEDED} else "more"
 
 
 def _is_utf_8(stream: TextIO) -> bool:

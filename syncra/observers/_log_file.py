@@ -45,7 +45,7 @@ class LogFile:
         redact: Iterable[str] = (),
     ) -> None:
         self.path = os.path.abspath(os.fspath(path))
-        self.level = _number_of(level)
+        self.level = level_number(level)
         if isinstance(redact, str):
             redact = (redact,)
         self._redaction = Redaction(tuple(redact))
@@ -58,7 +58,12 @@ class LogFile:
         return self._redaction.text(text)
 
 
-def _number_of(level: int | str) -> int:
+def level_number(level: int | str) -> int:
+    """Return a level as a number.
+
+    Raises:
+        ValueError: if there is no such level.
+    """
     number = level
     if isinstance(number, str):
         number = logging.getLevelNamesMapping().get(number.upper(), "")

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
-from threading import Lock
 
 from .._core.states import CANCELLED, FAILED, SKIPPED
 from .._names import listed, printable
-from .._origins import current
 from .._records import State
 from .._report import readable_seconds, shortened
 from ._base import Observer
-from ._failure import failure_lines
+from ._failure import SkippedTasks, failure_lines
 from ._log_file import OpenFile
+from ._log_router import router
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from .._origins import Origin
     from .._run import Run
     from ._log_file import LogFile
 
@@ -31,6 +31,9 @@ class LogWriter(Observer):
         for_some: the files of single tasks, by name.
     """
 
+    #: Contexts have to know which task they are of.
+    wants_origins = True
+
     def __init__(
         self, for_all: LogFile | None, for_some: Mapping[str, LogFile]
     ) -> None:
@@ -38,6 +41,7 @@ class LogWriter(Observer):
         self._for_all = for_all
         self._for_some = for_some
         self._open: dict[str, OpenFile] = {}
+        self._skipped: SkippedTasks | None = None
         self._logs = [log for log in (for_all, *for_some.values()) if log is not None]
         self.level = min(log.level for log in self._logs)
 
@@ -56,7 +60,20 @@ class LogWriter(Observer):
             raise
 
         self.run_id = run.id
-        _router.add(self)
+        run._session.when_released(self.close)
+        router.add(run.id, self)
+
+    def receive(self, record: logging.LogRecord, text: str, origin: Origin) -> None:
+        """Write a record of a task."""
+        head = head_of(
+            datetime.fromtimestamp(record.created, UTC),
+            record.levelno,
+            origin.graph,
+            origin.task,
+            origin.attempt,
+        )
+        lines = f"{record.name}: {text}".splitlines()
+        self.write(origin.task, record.levelno, head, lines or [""])
 
     def files_of(self, task: str) -> dict[str, LogFile]:
         """Return where the records of a task go, by path."""
@@ -116,8 +133,11 @@ class LogWriter(Observer):
             f": {shortened(record.why, 300)}" if record.why else ""
         )
         if state == State.FAILED:
+            if self._skipped is None:
+                self._skipped = SkippedTasks(run)
+            skipped = self._skipped.line_of(task)
             for log in self.files_of(task).values():
-                lines = [line, *failure_lines(run, task, log.redacted)]
+                lines = [line, *failure_lines(run, task, skipped, log.redacted)]
                 self._note(run, task, attempt, when, logging.ERROR, lines, log)
         else:
             level = logging.INFO if state == State.SUCCEEDED else logging.WARNING
@@ -129,7 +149,7 @@ class LogWriter(Observer):
 
     def close(self) -> None:
         """Close the files, if they are open."""
-        _router.remove(self)
+        router.remove(self.run_id, self)
         self._close()
 
     def _note(
@@ -172,72 +192,6 @@ def _reason(run: Run, task: str) -> str:
 
     more = f" and {len(before) - 5:,} more" if len(before) > 5 else ""
     return f"because of {listed(before[:5])}{more}"
-
-
-class _Router(logging.Handler):
-    """Give each record to the run that it comes from. On the root logger, if needed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._writers: dict[str, LogWriter] = {}
-        self._guard = Lock()
-        self._level_before: int | None = None
-
-    def add(self, writer: LogWriter) -> None:
-        """Take in a run that begins."""
-        root = logging.getLogger()
-        with self._guard:
-            if not self._writers:
-                if not root.handlers:
-                    # The program has not set up logging: what is to be written has to
-                    # come through, and warnings go where they would have gone.
-                    self._level_before = root.level
-                root.addHandler(self)
-            self._writers[writer.run_id] = writer
-            self._set_level()
-
-    def remove(self, writer: LogWriter) -> None:
-        """Forget a run that is over."""
-        with self._guard:
-            if self._writers.pop(writer.run_id, None) is None:
-                return
-
-            self._set_level()
-            if not self._writers:
-                logging.getLogger().removeHandler(self)
-                self._level_before = None
-
-    def _set_level(self) -> None:
-        if self._level_before is not None:
-            levels = [writer.level for writer in self._writers.values()]
-            logging.getLogger().setLevel(min([self._level_before, *levels]))
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a record of a task."""
-        if self._level_before is not None and logging.getLogger().handlers == [self]:
-            last = logging.lastResort
-            if last is not None and record.levelno >= last.level:
-                last.handle(record)
-        origin = current.get()
-        writer = self._writers.get(origin.run_id) if origin is not None else None
-        if writer is None or origin is None:
-            return
-
-        try:
-            head = head_of(
-                datetime.fromtimestamp(record.created, UTC),
-                record.levelno,
-                origin.graph,
-                origin.task,
-                origin.attempt,
-            )
-            lines = f"{record.name}: {self.format(record)}".splitlines()
-            writer.write(origin.task, record.levelno, head, lines or [""])
-        except Exception:
-            self.handleError(record)
-
-
-_router = _Router()
 
 
 def head_of(when: datetime, level: int, graph: str, task: str, attempt: int) -> str:

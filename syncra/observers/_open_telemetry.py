@@ -31,8 +31,9 @@ class OpenTelemetry(Observer):
     """Make a span for each run, and one for each attempt at a task.
 
     The span of a run is a child of the span in which it was started. That of an attempt
-    is a child of it, and the current one while the attempt runs, in threads, coroutines
-    and worker processes: what tasks trace themselves is below it. Tasks that have never
+    is a child of it, and the current one while the attempt runs: in threads,
+    coroutines, worker processes and pools of processes. What tasks trace themselves is
+    below it, by the tracer provider of the process they are in. Tasks that have never
     started are events of the span of the run.
 
     Parameters:

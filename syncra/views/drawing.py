@@ -7,8 +7,8 @@ from pathlib import Path
 from secrets import token_hex
 
 from .._names import hint, listed, nearest
-from ..errors import MissingExtraError
 from .dot import dot
+from .dot_program import picture_by_dot
 from .mermaid import mermaid
 
 TYPE_CHECKING = False
@@ -28,6 +28,8 @@ FORMATS: dict[str, dict[str, str]] = {
 
 #: With more edges than this `dot` keeps a reader of a notebook waiting.
 MOST_EDGES_SHOWN = 600
+#: How many seconds `dot` may take for a notebook, which shows the text as well.
+LONGEST_WAIT = 10.0
 
 
 def check_suffix(path: str | PathLike[str]) -> str:
@@ -48,47 +50,25 @@ def check_suffix(path: str | PathLike[str]) -> str:
     )
 
 
-def draw(picture: Picture, path: str | PathLike[str], form: str) -> Path:
+def draw(
+    picture: Picture, path: str | PathLike[str], form: str, timeout: float | None
+) -> Path:
     """Draw a picture into a file, which is there whole or not at all; return its path.
 
     Raises:
         MissingExtraError: if the package graphviz or its program `dot` is not there.
+        DrawingFailed: if that fails, or takes longer than `timeout` seconds.
         OSError: if the file cannot be written.
     """
     path = Path(path)
-    write_whole(path, drawn(picture, form))
+    write_whole(path, drawn(picture, form, timeout))
     return path
 
 
-def drawn(picture: Picture, form: str) -> bytes:
-    """Return what a file of a picture has in it.
-
-    Raises:
-        MissingExtraError: if the package graphviz or its program `dot` is not there.
-    """
-    try:
-        import graphviz
-    except ImportError as error:
-        raise MissingExtraError(
-            "to draw a picture takes the package graphviz and its program `dot`: "
-            "`pip install 'syncra[viz]'`, and `apt-get install graphviz` or what your "
-            "system has instead. Without them there are to_mermaid() and to_dot().",
-            "viz",
-        ) from error
-
-    text = dot(picture, FORMATS[form])
-    try:
-        data: bytes = graphviz.pipe("dot", form, text.encode(), quiet=True)
-    except graphviz.ExecutableNotFound as error:
-        raise MissingExtraError(
-            "to draw a picture takes the program `dot` of Graphviz, which is not on "
-            "PATH. The package graphviz does not bring it: `apt-get install graphviz`, "
-            "`brew install graphviz`, or https://graphviz.org/download. Without it "
-            "there are to_mermaid() and to_dot().",
-            "viz",
-        ) from error
-
-    return data
+def drawn(picture: Picture, form: str, timeout: float | None) -> bytes:
+    """Return what a file of a picture has in it. Raises what `draw` does."""
+    what = f"{len(picture.boxes):,} boxes and {len(picture.edges):,} edges"
+    return picture_by_dot(dot(picture, FORMATS[form]), form, timeout, what)
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -137,7 +117,7 @@ def bundle(
         shown = picture()
         if wanted("image/svg+xml") and len(shown.edges) <= MOST_EDGES_SHOWN:
             try:
-                found["image/svg+xml"] = drawn(shown, "svg").decode()
+                found["image/svg+xml"] = drawn(shown, "svg", LONGEST_WAIT).decode()
             except Exception:  # JupyterLab can draw the other one by itself
                 if wanted("text/vnd.mermaid"):
                     found["text/vnd.mermaid"] = mermaid(shown)

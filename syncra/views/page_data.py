@@ -5,6 +5,7 @@ from __future__ import annotations
 from .._records import State
 from .critical_path import NEVER, critical_path, longest_chain, released_at
 from .failures import Failures
+from .page_logs import PageLogs
 from .plain_text import Texts, plain_line, plain_text, weight
 from .timeline import Timeline
 
@@ -96,6 +97,7 @@ class PageData:
             },
             "messages": self.failures.messages.all,
             "tracebacks": self.failures.tracebacks,
+            **PageLogs(report, timeline).columns(),
         }
         columns["executors"] = executors.all
         columns["places"] = places.all

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, MutableMapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -19,6 +20,7 @@ from syncra import (
 )
 from syncra.errors import CommandFailed
 from syncra.executors import Foreign, Threads
+from syncra.observers import KeepLogs, LogEntry
 
 
 # Every spelling of the decorator keeps the parameters and the result.
@@ -187,5 +189,12 @@ assert_type(graph.to_dot(direction="LR", fold="prefix"), str)
 assert_type(run.to_dot(), str)
 assert_type(graph.draw("graph.svg"), Path)
 assert_type(run.draw(Path("run.png"), direction=None, fold="auto"), Path)
+assert_type(run.draw("run.svg", timeout=None), Path)
 graph.to_dot(direction="RL")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 run.draw("run.svg", fold=False)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+# What tasks log is kept for the report.
+kept = Graph("kept", observers=[KeepLogs(level="DEBUG", redact=["secret"])])
+for entries in kept.run().report().logs.values():
+    assert_type(entries, tuple[LogEntry, ...])
+    assert_type(entries[0].time, datetime)

@@ -102,6 +102,30 @@ function why(task) {
   return words.join(", ");
 }
 
+/** Return what a task has logged: time, level, logger, text and attempt. */
+function logOf(task) {
+  return (data.logs[task] ?? []).map(([time, level, logger, text, attempt]) => ({
+    time,
+    level: data.log_levels[level][0],
+    number: data.log_levels[level][1],
+    logger: data.loggers[logger],
+    text: data.log_texts[text],
+    attempt,
+  }));
+}
+
+/** How severe an entry is: what "WARNING" and "ERROR" are for `logging`. */
+const WARNING = 30;
+const ERROR = 40;
+function severity(number) {
+  return number >= ERROR ? "error" : number >= WARNING ? "warning" : "info";
+}
+
+/** Return how many entries of a task are warnings or worse. */
+function warningsOf(task) {
+  return (data.logs[task] ?? []).filter((entry) => data.log_levels[entry[1]][1] >= WARNING).length;
+}
+
 /** Return microseconds in the unit that suits them. */
 function seconds(micros) {
   if (micros < 0) return "";

@@ -12,6 +12,7 @@ const table = {
   active: -1, // position of the row that the keyboard is at
   isWhole: false, // for printing
   texts: null,
+  logs: null,
   version: 0, // of what is shown
   drawn: "", // which rows of which version are elements
 };
@@ -43,10 +44,31 @@ function searchText(task) {
   ].join("\n").toLowerCase());
 }
 
+/** Return in lower case what can be searched of the log of a task. */
+function logText(task) {
+  table.logs ??= new Array(COUNT);
+  return (table.logs[task] ??= logOf(task).map(searchedIn).join("\n"));
+}
+
+function searchedIn({ level, logger, text }) {
+  return `${level} ${logger} ${text}`.toLowerCase();
+}
+
+/** Return whether an entry of a log has something that is searched for in logs. */
+function isFound(entry, words) {
+  return words.length > 0 && words.some((word) => searchedIn(entry).includes(word));
+}
+
+/** Return the words that of all texts of a task only its log has. */
+function wordsOnlyInLog(task) {
+  if (!table.words.length || !data.logs[task]) return [];
+  return table.words.filter((word) => !searchText(task).includes(word));
+}
+
 function isWanted(task) {
   if (table.filter.size && !table.filter.has(states[task])) return false;
   if (table.level && (levels[task] < table.level[0] || levels[task] > table.level[1])) return false;
-  return table.words.every((word) => searchText(task).includes(word));
+  return table.words.every((word) => searchText(task).includes(word) || logText(task).includes(word));
 }
 
 function refreshTable() {
@@ -120,7 +142,9 @@ function drawTable() {
 function rowOf(task, place, height) {
   const took = element("span", { class: "bar" });
   took.style.width = `${(100 * Math.max(data.took[task], 0)) / LONGEST}%`;
-  const reason = why(task);
+  const found = logOf(task).find((entry) => isFound(entry, wordsOnlyInLog(task)));
+  const reason = found ? `log: ${found.text}` : why(task);
+  const warnings = warningsOf(task);
   const tries = countOfAttempts(task);
   const cells = [
     element("div", { class: "state" }, badge(task)),
@@ -129,6 +153,7 @@ function rowOf(task, place, height) {
       { class: "task" },
       element("span", { class: "name", title: data.names[task] }, data.names[task]),
       critical.has(task) ? element("span", { class: "mark", title: "on the critical path" }, "critical") : null,
+      warnings ? element("span", { class: "mark warning", title: plural(warnings, "warning") + " in its log" }, `⚠ ${warnings}`) : null,
       element("span", { class: "under" }, reason || workerOf(task)),
     ),
     element("div", { class: "start number" }, data.start[task] < 0 ? "–" : `+${seconds(data.start[task])}`),

@@ -5,6 +5,8 @@ const KINDS = [...STATES, "retried", "rollback"];
 const RETRIED = STATES.length;
 const ROLLBACK = RETRIED + 1;
 const AXIS = 26;
+/** A worker that does more than so many tasks at once, as a loop does, has low rows. */
+const MANY_LANES = 4;
 
 const timeline = {
   scroller: byId("timeline-scroller"),
@@ -17,7 +19,8 @@ const timeline = {
   offsets: [], // where the bars of each row begin
   rows: [], // labels
   rowOf: new Map(), // row of each task where a task has one
-  rowHeight: 24,
+  isLow: [], // whether each row is one of many of its worker
+  tops: new Float64Array(1), // where each row begins, and the last one ends
   gutter: 160,
   width: 0,
   height: 0,
@@ -44,6 +47,7 @@ const BARS = allBars();
 /** Give each bar a row: a worker has as many as of its bars overlap. */
 function layRows() {
   timeline.rows = [];
+  timeline.isLow = [];
   timeline.rowOf.clear();
   if (timeline.mode === "task") {
     for (const bar of BARS) {
@@ -60,10 +64,22 @@ function layRows() {
       if (!byWorker.has(key)) byWorker.set(key, []);
       byWorker.get(key).push(bar);
     }
-    const workers = [...byWorker.values()].sort((one, other) =>
-      data.workers[one[0].worker].localeCompare(data.workers[other[0].worker], "en", { numeric: true }) ||
-      (one[0].kind === ROLLBACK) - (other[0].kind === ROLLBACK));
-    for (const bars of workers) layLanes(bars);
+    const workers = [...byWorker.values()].map((bars) => ({ bars, lanes: layLanes(bars) }));
+    const isMany = ({ lanes }) => lanes > MANY_LANES;
+    const name = ({ bars }) => data.workers[bars[0].worker];
+    const isUndoing = ({ bars }) => bars[0].kind === ROLLBACK;
+    // A loop with hundreds of coroutines would hide all others below it.
+    workers.sort((one, other) =>
+      isMany(one) - isMany(other) ||
+      name(one).localeCompare(name(other), "en", { numeric: true }) ||
+      isUndoing(one) - isUndoing(other));
+    for (const worker of workers) {
+      for (const bar of worker.bars) bar.row += timeline.rows.length;
+      for (let lane = 0; lane < worker.lanes; lane++) {
+        timeline.rows.push(lane ? "" : name(worker) + (isUndoing(worker) ? " (rollback)" : ""));
+        timeline.isLow.push(isMany(worker));
+      }
+    }
   }
   BARS.sort((one, other) => one.row - other.row || one.start - other.start);
   timeline.bars = BARS;
@@ -72,24 +88,18 @@ function layRows() {
   for (let row = 0; row < timeline.rows.length; row++) timeline.offsets[row + 1] += timeline.offsets[row];
 }
 
+/** Give each bar of a worker a lane, where it overlaps no other; return how many. */
 function layLanes(bars) {
-  const first = timeline.rows.length;
+  let count = 0;
   const busy = []; // a heap of [end, lane]
   const free = []; // a heap of [lane]
   bars.sort((one, other) => one.start - other.start);
-  const name = data.workers[bars[0].worker] + (bars[0].kind === ROLLBACK ? " (rollback)" : "");
   for (const bar of bars) {
     while (busy.length && busy[0][0] <= bar.start + 2) push(free, [pop(busy)[1]]);
-    let lane;
-    if (free.length) {
-      [lane] = pop(free);
-    } else {
-      lane = timeline.rows.length - first;
-      timeline.rows.push(lane ? "" : name);
-    }
-    push(busy, [bar.end, lane]);
-    bar.row = first + lane;
+    bar.row = free.length ? pop(free)[0] : count++;
+    push(busy, [bar.end, bar.row]);
   }
+  return count;
 }
 
 function push(heap, item) {
@@ -171,16 +181,41 @@ function resizeTimeline() {
   timeline.width = box.clientWidth;
   timeline.gutter = timeline.width < 600 ? 84 : Math.min(200, Math.round(timeline.width * 0.2));
   const most = Math.max(Math.min(innerHeight * 0.6, 520), 200) - AXIS;
-  const count = Math.max(timeline.rows.length, 1);
-  const [least, best] = timeline.mode === "task" ? [22, 26] : [10, 28];
-  timeline.rowHeight = Math.min(Math.max(Math.floor(most / count), least), best);
-  const whole = count * timeline.rowHeight;
+  layHeights(most);
+  const whole = timeline.tops[timeline.rows.length];
   timeline.height = AXIS + Math.min(whole, most) + 6;
   box.style.height = `${timeline.height}px`;
   byId("timeline-room").style.height = `${Math.max(whole + AXIS + 6 - timeline.height, 0)}px`;
   fitCanvas(timeline.canvas, timeline.width, timeline.height);
   fitCanvas(timeline.strip, timeline.width, 44);
   drawTimeline();
+}
+
+/** Give each row its height: together the room there is, if they can be as low. */
+function layHeights(room) {
+  const count = timeline.rows.length;
+  const low = timeline.isLow.filter(Boolean).length;
+  const fitting = (share, rows, least, best) => Math.min(Math.max(Math.floor(share / Math.max(rows, 1)), least), best);
+  const [least, best] = timeline.mode === "task" ? [22, 26] : [16, 28];
+  const high = fitting(room - Math.min(low * 4, room / 2), count - low, least, best);
+  const lower = fitting(room - (count - low) * high, low, 4, 12);
+  timeline.tops = new Float64Array(count + 1);
+  for (let row = 0; row < count; row++) timeline.tops[row + 1] = timeline.tops[row] + (timeline.isLow[row] ? lower : high);
+}
+
+function heightOf(row) {
+  return timeline.tops[row + 1] - timeline.tops[row];
+}
+
+/** Return the row that is so far below the top of the first one. */
+function rowAt(top) {
+  let [first, after] = [0, timeline.rows.length];
+  while (first < after) {
+    const middle = (first + after) >> 1;
+    if (timeline.tops[middle + 1] <= top) first = middle + 1;
+    else after = middle;
+  }
+  return first;
 }
 
 function fitCanvas(canvas, width, height) {
@@ -227,19 +262,19 @@ function firstVisible(row) {
 }
 
 function yOf(row) {
-  return AXIS + row * timeline.rowHeight - timeline.scroller.scrollTop;
+  return AXIS + timeline.tops[row] - timeline.scroller.scrollTop;
 }
 
 function paintTimeline() {
   if (!timeline.width) return;
-  const { colors, width, height, gutter, rowHeight } = timeline;
+  const { colors, width, height, gutter } = timeline;
   const context = timeline.canvas.getContext("2d");
   context.clearRect(0, 0, width, height);
   context.font = "12px system-ui, sans-serif";
   context.textBaseline = "middle";
   const top = timeline.scroller.scrollTop;
-  const firstRow = Math.max(Math.floor(top / rowHeight), 0);
-  const lastRow = Math.min(Math.ceil((top + height - AXIS) / rowHeight), timeline.rows.length);
+  const firstRow = rowAt(Math.max(top, 0));
+  const lastRow = Math.min(rowAt(top + height - AXIS) + 1, timeline.rows.length);
   context.save();
   context.beginPath();
   context.rect(0, AXIS, width, height - AXIS);
@@ -267,18 +302,18 @@ function paintTimeline() {
 const drawTimeline = inNextFrame(paintTimeline);
 
 function drawRows(context, firstRow, lastRow) {
-  const { colors, width, gutter, rowHeight } = timeline;
+  const { colors, width, gutter } = timeline;
   context.textAlign = "left";
   for (let row = firstRow; row < lastRow; row++) {
     const y = yOf(row);
     if (timeline.mode === "task" ? row % 2 : timeline.rows[row]) {
       context.fillStyle = timeline.mode === "task" ? colors.hover : colors.line;
-      context.fillRect(0, y, width, timeline.mode === "task" ? rowHeight : 1);
+      context.fillRect(0, y, width, timeline.mode === "task" ? heightOf(row) : 1);
     }
     const label = timeline.rows[row];
     if (!label) continue;
     context.fillStyle = colors.ink;
-    context.fillText(clipped(context, label, gutter - 16), 8, y + Math.max(rowHeight, 14) / 2 + 0.5);
+    context.fillText(clipped(context, label, gutter - 16), 8, y + Math.max(heightOf(row), 14) / 2 + 0.5);
   }
   context.strokeStyle = colors.line;
   context.lineWidth = 1;
@@ -301,9 +336,10 @@ function clipped(context, text, room) {
 }
 
 function drawBarsOf(context, row) {
-  const { rowHeight, width, gutter } = timeline;
+  const { width, gutter } = timeline;
   const y = yOf(row);
-  const inset = rowHeight > 16 ? 3 : 1;
+  const rowHeight = heightOf(row);
+  const inset = rowHeight > 16 ? 3 : rowHeight > 8 ? 1 : 0.5;
   let painted = -1; // up to which pixel, by bars too small to tell apart
   let paintedKind = -1;
   let previous = null;
@@ -427,8 +463,8 @@ function drawLinks(context) {
   context.lineWidth = 1.5;
   context.beginPath();
   for (const [from, to] of pairs) {
-    const [x, y] = [toX(from.end), yOf(from.row) + timeline.rowHeight / 2];
-    const [toEnd, yEnd] = [toX(to.start), yOf(to.row) + timeline.rowHeight / 2];
+    const [x, y] = [toX(from.end), yOf(from.row) + heightOf(from.row) / 2];
+    const [toEnd, yEnd] = [toX(to.start), yOf(to.row) + heightOf(to.row) / 2];
     const bend = Math.max(Math.min(Math.abs(toEnd - x) / 2, 40), 6);
     context.moveTo(x, y);
     context.bezierCurveTo(x + bend, y, toEnd - bend, yEnd, toEnd, yEnd);

@@ -1,7 +1,7 @@
 // The timeline in the hands of who looks at it: mouse, touch and keys.
 
 function barAt(x, y) {
-  const row = Math.floor((y - AXIS + timeline.scroller.scrollTop) / timeline.rowHeight);
+  const row = rowAt(y - AXIS + timeline.scroller.scrollTop);
   if (y < AXIS || row < 0 || row >= timeline.rows.length) return null;
   if (x < timeline.gutter) return timeline.mode === "task" ? timeline.bars[timeline.offsets[row]] : null;
   let nearest = null;
@@ -59,13 +59,13 @@ function focusBar(bar) {
   reveal(bar);
   byId("timeline-said").textContent = `${data.names[bar.task]}: ${barText(bar)}`;
   const box = timeline.scroller.getBoundingClientRect();
-  showTip(bar, box.left + Math.max(toX(bar.start), timeline.gutter), box.top + yOf(bar.row) + timeline.rowHeight - 12);
+  showTip(bar, box.left + Math.max(toX(bar.start), timeline.gutter), box.top + yOf(bar.row) + heightOf(bar.row) - 12);
 }
 
 /** Scroll and pan so that a bar is seen. */
 function reveal(bar) {
-  const top = bar.row * timeline.rowHeight;
-  const room = timeline.height - AXIS - timeline.rowHeight;
+  const top = timeline.tops[bar.row];
+  const room = timeline.height - AXIS - heightOf(bar.row);
   if (top < timeline.scroller.scrollTop) timeline.scroller.scrollTop = top;
   else if (top > timeline.scroller.scrollTop + room) timeline.scroller.scrollTop = top - room + 4;
   const span = timeline.end - timeline.start;

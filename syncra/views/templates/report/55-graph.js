@@ -221,7 +221,7 @@ function drawLevels() {
     band.total++;
   }
   const most = Math.max(...bands.map((band) => band.total), 1);
-  const size = (value) => Math.max((Math.log1p(value) / Math.log1p(most)) * (height - 34), 3);
+  const size = (value) => Math.max((Math.log1p(value) / Math.log1p(most)) * (height - 42), 3);
   const step = width / count;
   const made = bands.map((band, place) => {
     const text = `${band.first === band.last ? `level ${band.first + 1}` : `levels ${band.first + 1} to ${band.last + 1}`}: ${plural(band.total, "task")}`;

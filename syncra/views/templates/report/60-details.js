@@ -101,6 +101,49 @@ function failureOf(task) {
   return parts;
 }
 
+/** Return the log of a task as a list; of a long one the end, and a button for the rest. */
+function listOfLog(entries) {
+  const most = 100;
+  const list = element("ol", { class: "log" });
+  const rowFor = (entry) =>
+    element(
+      "li",
+      { class: isFound(entry, table.words) ? `${severity(entry.number)} found` : severity(entry.number) },
+      element(
+        "div",
+        { class: "head" },
+        element("span", { class: "level" }, entry.level),
+        element("span", {}, `+${seconds(entry.time)}`),
+        element("span", { class: "logger" }, entry.logger),
+        entry.attempt > 1 ? element("span", {}, `attempt ${entry.attempt}`) : null,
+      ),
+      element("div", { class: "text" }, entry.text),
+    );
+  list.append(...entries.slice(-most).map(rowFor));
+  const earlier = entries.length - most;
+  if (earlier <= 0) return [list];
+  const more = element("button", { type: "button", class: "quiet" }, `${earlier.toLocaleString("en")} earlier`);
+  more.addEventListener("click", () => {
+    list.prepend(...entries.slice(0, -most).map(rowFor));
+    more.remove();
+  });
+  return [more, list];
+}
+
+function logSection(task) {
+  const entries = logOf(task);
+  const [dropped, leftOut] = data.logs_missing[task] ?? [0, 0];
+  if (!entries.length && !dropped && !leftOut) return null;
+  const hints = [];
+  if (dropped) hints.push(`${plural(dropped, "earlier record")} ${dropped === 1 ? "was" : "were"} not kept.`);
+  if (leftOut) hints.push(`${plural(leftOut, "more record")} ${leftOut === 1 ? "is" : "are"} not in this page.`);
+  return section(
+    `Log (${entries.length.toLocaleString("en")})`,
+    ...(hints.length ? [element("p", { class: "hint" }, hints.join(" "))] : []),
+    ...listOfLog(entries),
+  );
+}
+
 function showDetails(task) {
   const note = data.notes[task] ?? {};
   const waits = waited(task);
@@ -133,6 +176,8 @@ function showDetails(task) {
     }));
     body.push(section("Rollback", listOfAttempts(undone, STATES[note.rollback[0]])));
   }
+  const log = logSection(task);
+  if (log) body.push(log);
   const dependencies = before(task);
   const dependants = after(task);
   if (dependencies.length) body.push(section(`Depends on (${dependencies.length.toLocaleString("en")})`, ...links(dependencies)));

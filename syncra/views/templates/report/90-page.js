@@ -74,6 +74,11 @@ document.addEventListener("click", (event) => {
   if (link && link.getAttribute("href") === location.hash) select(Number(link.getAttribute("href").slice(6)), "link");
 });
 
+if (data.logs_left_out) {
+  byId("logs-left-out").textContent = `${plural(data.logs_left_out, "log record")} had no room in this page; those of failures and warnings came first.`;
+  byId("logs-left-out").hidden = false;
+}
+
 for (const part of document.querySelectorAll("[data-scripted]")) part.hidden = false;
 refreshTable();
 startTimeline();
