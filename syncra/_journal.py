@@ -164,7 +164,7 @@ class Journal:
         States come first: of a task that goes on meanwhile more is known than its
         state tells, never less.
         """
-        states = bytearray(self.states)
+        states = self.states.copy()
         found = Journal(
             self.compiled, states, self.values, self.lanes, self.executors, {}
         )
