@@ -26,7 +26,10 @@ FLOORS = (
     # What anybody may use.
     {"errors", "_children", "_clock", "_entry", "_interpreter", "_loops", "_names"}
     | {"_origins", "_redaction", "_tracebacks"},
-    {"_alarm"},
+    {"_alarm", "_annotations"},
+    # Values from text and JSON.
+    {"_plain_values"},
+    {"_conversion"},
     # Processes, and what passes between them; much of it runs in a child.
     {"_processes", "_processes.keeper", "_processes.logs", "_processes.wire"},
     {"_processes.entry"},
