@@ -12,6 +12,8 @@ from pathlib import PurePath
 
 from typing_extensions import is_typeddict
 
+from ._names import unwrapped
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -165,3 +167,36 @@ def known(annotation: object) -> str | None:
 def one_of(values: Iterable[object]) -> str:
     """Return that one of some values is expected."""
     return "one of " + ", ".join(str(value) for value in values)
+
+
+def resolved(annotation: object, function: object) -> object:
+    """Return an annotation that may still be text as what it says.
+
+    Parameters:
+        annotation: as it stands at a parameter; anything.
+        function: the function, whose module knows the names in it.
+
+    Returns:
+        None if it cannot be found out, as if there were no annotation.
+    """
+    text = getattr(annotation, "__forward_arg__", annotation)
+    if not isinstance(text, str):
+        return annotation
+
+    # What only type checkers import is mostly one of these.
+    import datetime
+    import decimal
+    import enum
+    import pathlib
+    import uuid
+
+    names: dict[str, Any] = {}
+    for module in (typing, abc, enum, decimal, uuid, pathlib, datetime):
+        names |= vars(module)
+    names |= {"datetime": datetime.datetime, "abc": abc, "typing": typing}
+    for layer in reversed(unwrapped(function)):
+        names |= getattr(layer, "__globals__", {})
+    try:
+        return eval(text, names)
+    except Exception:
+        return None
