@@ -100,25 +100,40 @@ class Output:
         widths = [
             max(cells(line[number][0]) for line in lines) for number in range(len(kept))
         ]
-        self._fit(widths)
+        if not self._fit(widths):
+            self._list(lines)
+            return
+
         for line in lines:
             self._row(line, widths, alignments)
 
-    def _fit(self, widths: list[int]) -> None:
-        """Make columns narrower until they fit, the widest first."""
+    def _list(self, lines: Sequence[Sequence[tuple[str, str]]]) -> None:
+        """Write a table that is too wide: each cell in a line of its own."""
+        headings = [text for text, _ in lines[0]]
+        for line in lines[1:]:
+            for column, (text, style) in enumerate(line):
+                if text:
+                    indent = "  " if column else ""
+                    room = (self.width or 80) - len(indent)
+                    for part in folded_at(f"{headings[column]}: {text}", room):
+                        self.line(indent + self._styled(part, style))
+
+    def _fit(self, widths: list[int]) -> bool:
+        """Make columns narrower until they fit, the widest first; return if they do."""
         if self.width is None:
-            return
+            return True
 
         room = self.width - _GAP * (len(widths) - 1)
         while sum(widths) > room:
             widest = max(range(len(widths)), key=widths.__getitem__)
             if widths[widest] <= _NARROWEST:
-                return
+                return False
 
             rest = sorted(widths)[-2] if len(widths) > 1 else 0
             too_much = sum(widths) - room
             floor = max(_NARROWEST, rest - 1)
             widths[widest] = max(floor, widths[widest] - too_much)
+        return True
 
     def _row(
         self,

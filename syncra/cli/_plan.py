@@ -62,7 +62,9 @@ def _tasks(
             "is_target": names[task] in wanted,
             "inputs": inputs.get(task, []),
             "remarks": [
-                remark for remark in remarks_on(compiled, task) if remark != where[task]
+                remark
+                for remark in remarks_on(compiled, task)
+                if remark not in (where[task], "async")
             ],
         }
         for task in plan.order

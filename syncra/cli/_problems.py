@@ -38,6 +38,12 @@ def traceback_of(error: BaseException, traceback: TracebackType | None) -> str:
     from .._names import text_of
     from ..views.plain_text import plain_text
 
+    there = error.__cause__
+    if type(there).__name__ == "RemoteTraceback":  # of an error in a worker process
+        notes = getattr(error, "__notes__", ())
+        text = str(there).strip('"\n')
+        return plain_text("\n".join([text, *map(str, notes)]), 50_000)
+
     try:
         shown = TracebackException(type(error), error, traceback)
         pending = [shown]

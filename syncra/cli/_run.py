@@ -8,8 +8,9 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..errors import GraphError, SyncraError
+from ..errors import GraphError, RunTimeout, SyncraError
 from ..observers import Observer, ProgressDisplay, TaskLogFilter
+from ._check import problems_of
 from ._outcome import Outcome, show, to_json
 from ._output import Output, standard_error, standard_output
 from ._problems import Problem
@@ -62,7 +63,7 @@ def _outcome(options: argparse.Namespace) -> Outcome:
             raise _refused(error) from error
 
         run = follower.run
-        if error is run._session.interruption:
+        if error is run._session.interruption and not isinstance(error, RunTimeout):
             interruption = error
         # What a task has raised is in its record.
     return Outcome(graph, run, interruption, options.targets, options.all_results)
@@ -95,7 +96,9 @@ def _inputs(graph: Graph, options: argparse.Namespace) -> dict[str, object]:
         compiled = graph.compiled(options.targets)
         known = graph.accepted_inputs(partly=options.targets is not None)
     except GraphError as error:
-        raise Problem(str(error)) from error
+        mistakes = problems_of(graph) or [str(error)]
+        lines = mistakes if len(mistakes) == 1 else ["several mistakes:", *mistakes]
+        raise Problem("\n  ".join(lines)) from error
     except SyncraError as error:  # there is no such target
         raise Problem(str(error)) from error
 

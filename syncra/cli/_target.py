@@ -207,6 +207,12 @@ def _run_file(where: str) -> ModuleType:
 
 def _import(name: str) -> ModuleType:
     """Import a module, also from the present directory."""
+    if not all(name.split(".")):
+        raise Problem(
+            f"{name!r} is no module; expected one as in `shop.reports`, or a file as "
+            f"in `etl.py`"
+        )
+
     _search_first(Path.cwd())
     found: list[ModuleType] = []
     place = _until_a_run(lambda: found.append(import_module(name)), name)

@@ -22,9 +22,7 @@ def read(path: Path) -> list[dict[str, str]]:
 def recent(rows: list[dict[str, str]], since: date | None) -> list[dict[str, str]]:
     """Leave out what was sold before a day."""
     return [
-        row
-        for row in rows
-        if since is None or date.fromisoformat(row["day"]) >= since
+        row for row in rows if since is None or date.fromisoformat(row["day"]) >= since
     ]
 
 
