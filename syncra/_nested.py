@@ -37,8 +37,12 @@ def nested(inner: Graph, outer: Graph) -> Callable[..., Any]:
     run_graph.__doc__ = f"Run graph {inner.name!r} and return its run."
     run_graph.__signature__ = inspect.Signature(
         [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY)
-            for name in inner.inputs
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if found.is_required else found.default,
+            )
+            for name, found in inner.inputs.items()
         ]
     )
     function: Callable[..., Any] = run_graph

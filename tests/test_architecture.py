@@ -17,6 +17,7 @@ import pytest
 
 import syncra
 from syncra import errors
+from syncra._files.problems import Problem
 
 PACKAGE = Path(syncra.__file__).parent
 
@@ -107,6 +108,15 @@ FLOORS = (
     {"_command_result", "_placeholders", "_process"},
     {"_command"},
     {"_declare_command"},
+    # Graphs from files.
+    {"_files", "_files.bounds", "_files.problems", "_registered"},
+    {"_files.entries", "_files.functions", "_files.schema", "_files.tracing"}
+    | {"_files.types"},
+    {"_files.json_text", "_files.toml_text", "_files.yaml_text"},
+    {"_files.document", "_files.saving"},
+    {"_files.building"},
+    {"_files.loading"},
+    {"_storable"},
     # A definition that can be run, and what users write.
     {"_nested", "_preparing"},
     {"_graph"},
@@ -364,6 +374,7 @@ PLAUSIBLE = {
     "Exception": ValueError("inner"),
     "Mapping[str, object]": {"key": 1},
     "Mapping[str, str]": {"key": "value"},
+    "Sequence[Problem]": (Problem("flow.json", 2, 5, "tasks[0]", "some message"),),
     "Sequence[object]": (1, "two"),
     "Sequence[str]": ("one", "two"),
     "bool": True,
