@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         be done as it was asked for; 130 after Ctrl-C and 143 after SIGTERM.
 
     Example:
-        >>> main(["list", "syncra.errors"])
+        >>> main(["--version"])  # doctest: +ELLIPSIS
+        syncra ...
         0
     """
     for stream in (sys.stdout, sys.stderr):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def command(options: argparse.Namespace) -> int:
     """Look for mistakes in one graph, or in all of a target; return the exit code."""
     try:
-        loaded, name = load(options.target, options.allow)
+        loaded, name = load(options)
     except Problem as found:
         if isinstance(found.__cause__, SyncraError):  # seen when it was declared
             found.code = 1

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def command(options: argparse.Namespace) -> int:
     """List the graphs of a module or file; return the exit code."""
-    loaded, name = load(options.target, options.allow)
+    loaded, name = load(options)
     if name:
         from ._target import chosen
 

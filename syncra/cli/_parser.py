@@ -47,6 +47,7 @@ examples:
   syncra run etl.py:sales -i path=sales.csv -i since=2026-01-31 --target total --json
   syncra run etl.py --inputs inputs.json --on-error continue --trace trace.json
   syncra run shop.reports:daily -j 2 --executor threads --quiet
+  syncra run flow.json --input factor=2
 """,
     "show": """\
 examples:
@@ -60,6 +61,7 @@ exit codes: 0 no mistakes, 1 mistakes, 2 wrong use.
 examples:
   syncra check etl.py
   syncra check shop.reports:daily
+  syncra check flow.json
 """,
     "list": """\
 examples:
@@ -129,6 +131,12 @@ def make_parser() -> argparse.ArgumentParser:
             default=[],
             help="a package whose functions a file of data may name, beside what is in "
             "its directory; may be repeated",
+        )
+        _option(
+            sub,
+            "--allow-commands",
+            action="store_true",
+            help="let a file of data run programs",
         )
     return parser
 

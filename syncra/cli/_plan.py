@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def command(options: argparse.Namespace) -> int:
     """Show what would run; return the exit code."""
-    graph = load_graph(options.target, options.allow)
+    graph = load_graph(options)
     try:
         compiled = graph.compiled(options.targets)
         executor = options.executor or graph.executor

@@ -50,7 +50,7 @@ def _outcome(options: argparse.Namespace) -> Outcome:
         Problem: if it does not come to that.
     """
     _check_files(options)
-    graph = load_graph(options.target, options.allow)
+    graph = load_graph(options)
     inputs = _inputs(graph, options)
     if options.log_level is not None:
         _show_logs(options.log_level)

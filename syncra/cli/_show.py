@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from .._compiled import Compiled
     from .._graph import Graph
+    from .._inputs import Input
     from .._task import Task
 
 #: Formats by the suffix of a file.
@@ -50,7 +51,7 @@ def command(options: argparse.Namespace) -> int:
                 f"--format"
             )
 
-    graph = load_graph(options.target, options.allow)
+    graph = load_graph(options)
     try:
         compiled = graph.compiled()
         if options.output is None and form in (None, "text"):
@@ -131,15 +132,15 @@ def facts_of(compiled: Compiled) -> dict[str, Any]:
     }
 
 
-def _extra(wanted: Any) -> dict[str, Any]:
+def _extra(wanted: Input) -> dict[str, Any]:
     """Return what only the inputs of a file of data have."""
-    found = {}
-    if hasattr(wanted, "default"):
+    found: dict[str, Any] = {}
+    if not wanted.is_required:
         try:
             found["default"] = json.loads(json.dumps(wanted.default))
         except (TypeError, ValueError):
             found["default"] = str(wanted.default)
-    if getattr(wanted, "description", None):
+    if wanted.description:
         found["description"] = wanted.description
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +21,7 @@ from ._problems import Problem, traceback_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Any
@@ -54,19 +56,20 @@ class Loaded:
             self.attributes[name] = attribute
 
 
-def load(target: str, allow: Sequence[str] = ()) -> tuple[Loaded, str]:
+def load(options: argparse.Namespace) -> tuple[Loaded, str]:
     """Return what a target names, and the name of the graph in it or "".
 
     Parameters:
-        target: `module:graph`, a file, or `file.py:graph`.
-        allow: packages that a file of data may name functions of.
+        options: `target`: `module:graph`, a file, or `file.py:graph`; `allow`: packages
+            that a file of data may name functions of; `allow_commands`: whether it may
+            run programs.
 
     Raises:
         Problem: if it is not found, cannot be imported or has no graphs.
     """
-    where, name = _split(target)
+    where, name = _split(options.target)
     if where.lower().endswith(SUFFIXES_OF_DATA):
-        return _load_data(where, allow), name
+        return _load_data(where, options.allow, options.allow_commands), name
 
     if where.lower().endswith(".py") or os.sep in where:
         module = _run_file(where)
@@ -83,13 +86,13 @@ def load(target: str, allow: Sequence[str] = ()) -> tuple[Loaded, str]:
     return loaded, name
 
 
-def load_graph(target: str, allow: Sequence[str] = ()) -> Graph:
+def load_graph(options: argparse.Namespace) -> Graph:
     """Return the one graph that a target names.
 
     Raises:
         Problem: as `load`, and if it is none or could be several.
     """
-    loaded, name = load(target, allow)
+    loaded, name = load(options)
     return chosen(loaded, name)
 
 
@@ -150,24 +153,33 @@ def _split(target: str) -> tuple[str, str]:
 # Files of data.
 
 
-def _load_data(where: str, allow: Sequence[str]) -> Loaded:
+def _load_data(where: str, allow: Sequence[str], allow_commands: bool) -> Loaded:
     path = _existing(where)
-    _search_first(path.resolve().parent)
+    directory = path.resolve().parent
+    _search_first(directory)
     loaded = Loaded(where)
+    # What is called like a module of Python would be that one.
+    own = _modules_in(directory) - sys.stdlib_module_names - {"syncra"}
     try:
-        loaded.add(Graph.from_file(path, allow=(*_modules_beside(path), *allow)))
-    except SyncraError as error:
+        loaded.add(
+            Graph.from_file(
+                path, allow=(*sorted(own), *allow), allow_commands=allow_commands
+            )
+        )
+    except MissingExtraError as error:
+        raise Problem(str(error)) from None
+    except (SyncraError, OSError, ValueError) as error:
         raise _mistake(error) from error
     return loaded
 
 
-def _modules_beside(path: Path) -> list[str]:
-    """Return the modules and packages in the directory of a file."""
+def _modules_in(directory: Path) -> set[str]:
+    """Return the modules and packages in a directory."""
     found = set()
-    for entry in path.resolve().parent.iterdir():
+    for entry in directory.iterdir():
         if entry.suffix == ".py" or (entry / "__init__.py").is_file():
             found.add(entry.stem)
-    return sorted(name for name in found if name.isidentifier())
+    return {name for name in found if name.isidentifier()}
 
 
 # Code.
@@ -267,15 +279,16 @@ def _failed(where: str, error: BaseException) -> Problem:
     )
 
 
-def _mistake(error: SyncraError) -> Problem:
+def _mistake(error: Exception) -> Problem:
     """Return what says that a graph has a mistake, which `check` is about."""
-    problem = Problem(str(error))
+    text = str(error).replace("allow_commands=True", "--allow-commands")
+    problem = Problem(re.sub(r"allow=\['(\w+)'\]", r"--allow \1", text))
     problem.__cause__ = error
     return problem
 
 
 def _no_module(where: str, name: str) -> Problem:
-    known = [*sys.stdlib_module_names, *_modules_beside(Path("any"))]
+    known = [*sys.stdlib_module_names, *_modules_in(Path.cwd())]
     is_file = Path(f"{where}.py").is_file()
     suggestion = f"{where}.py" if is_file else nearest(name, known)
     return Problem(f"there is no module {name!r}." + hint(suggestion))

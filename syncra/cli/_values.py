@@ -66,7 +66,7 @@ def values_of(
             elif name in data:
                 annotation = annotation_of(compiled, wanted)
                 found[name] = from_json(data[name], annotation)
-            elif not hasattr(wanted, "default"):
+            elif wanted.is_required:
                 task = compiled.tasks[compiled.ids[wanted.tasks[0]]]
                 problems.append(
                     f"input {name!r} is missing, which task {task.name!r} "
