@@ -122,6 +122,16 @@ FLOORS = (
     {"_graph"},
     {"_registry"},
     {"_decorator"},
+    # The command line.
+    {"cli._problems"},
+    {"cli._streams"},
+    {"cli._output"},
+    {"cli._completion", "cli._outcome", "cli._target", "cli._values"},
+    {"cli._check", "cli._list", "cli._plan", "cli._show"},
+    {"cli._run"},
+    {"cli._parser"},
+    {"cli"},
+    {"__main__"},
     {"__init__"},
 )
 

@@ -35,14 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         _bear_with_every_letter(stream)
     try:
-        code = _run(arguments)
+        code = _code_of(arguments)
     except KeyboardInterrupt:
         _say("syncra: interrupted")
         code = INTERRUPTED
     return code
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def _code_of(arguments: Sequence[str] | None) -> int:
     from ._parser import parse
     from ._streams import finish
 

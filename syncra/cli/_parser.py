@@ -7,8 +7,6 @@ import os
 import sys
 from importlib import import_module
 
-from .. import __version__
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +27,7 @@ be left out where there is only one that is not a part of another.
 _EXAMPLES = {
     "": """\
 examples:
-  syncra run etl.py --input path=sales.csv
+  syncra run etl.py --input path=sales.csv --input since=2026-01-31
   syncra show etl.py
   syncra check shop.reports
   syncra list etl.py
@@ -43,8 +41,8 @@ stands for what is in a file, @- for standard input, @@ for an @.
 exit codes: 0 all is well, 1 tasks have failed, 2 wrong use, 130 Ctrl-C, 143 SIGTERM.
 
 examples:
-  syncra run etl.py --input path=sales.csv
-  syncra run etl.py:sales -i path=sales.csv -i since=2026-01-31 --target total --json
+  syncra run etl.py --input path=sales.csv --input since=2026-01-31
+  syncra run etl.py:sales -i path=sales.csv -i since=none --target total --json
   syncra run etl.py --inputs inputs.json --on-error continue --trace trace.json
   syncra run shop.reports:daily -j 2 --executor threads --quiet
   syncra run flow.json --input factor=2
@@ -98,7 +96,11 @@ def make_parser() -> argparse.ArgumentParser:
         epilog=f"{_TARGET}\n{_EXAMPLES['']}",
     )
     parser.set_defaults(command=None)
-    parser.add_argument("--version", action="version", version=f"syncra {__version__}")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"syncra {import_module('syncra').__version__}",
+    )
     parser.add_argument(
         "--print-completion",
         action=_PrintCompletion,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+#: How much of a file of data is looked at for names of modules.
+_MOST_READ = 2**24
 SUFFIXES_OF_DATA = (".yaml", ".yml", ".json", ".toml")
 
 
@@ -161,6 +163,9 @@ def _load_data(where: str, allow: Sequence[str], allow_commands: bool) -> Loaded
     # What is called like a module of Python would be that one.
     own = _modules_in(directory) - sys.stdlib_module_names - {"syncra"}
     try:
+        with path.open("rb") as file:
+            said = file.read(_MOST_READ).decode(errors="replace")
+        own &= set(re.findall(r"\w+", said))  # messages list what is allowed
         loaded.add(
             Graph.from_file(
                 path, allow=(*sorted(own), *allow), allow_commands=allow_commands

@@ -7,10 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from cli_helpers import COMMAND, ENVIRONMENT, PROJECT, cli, copied, started
+
+from syncra.cli import main
+
+#: Takes arguments, returns the exit code and what was on both streams.
+Here = Callable[..., tuple[int, str, str]]
 
 INPUTS = ("--input", "path=sales.csv", "-i", "since=")
 
@@ -18,6 +24,26 @@ INPUTS = ("--input", "path=sales.csv", "-i", "since=")
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     return copied(tmp_path)
+
+
+@pytest.fixture
+def here(monkeypatch, capsys) -> Iterator[Here]:
+    """Run commands that go wrong soon in this process, which is much faster."""
+    before = dict(sys.modules)
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.setattr(sys, "argv", sys.argv.copy())
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        return code, *capsys.readouterr()
+
+    yield run
+    for name in sys.modules.keys() - before.keys():
+        if not name.startswith("syncra"):
+            del sys.modules[name]
+    sys.modules["__main__"] = before["__main__"]
 
 
 def test_results_go_to_standard_output_and_all_else_does_not() -> None:
@@ -201,12 +227,14 @@ def test_log_records_have_the_names_of_their_tasks(project: Path) -> None:
         ([], "usage: syncra"),
     ],
 )
-def test_wrong_use_is_told_in_a_paragraph(arguments: list[str], message: str) -> None:
-    done = cli(*arguments)
+def test_wrong_use_is_told_in_a_paragraph(
+    here: Here, arguments: list[str], message: str
+) -> None:
+    code, output, said = here(*arguments)
 
-    assert (done.returncode, done.stdout) == (2, "")
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    assert (code, output) == (2, "")
+    assert message in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(
@@ -225,14 +253,17 @@ def test_wrong_use_is_told_in_a_paragraph(arguments: list[str], message: str) ->
         ),
     ],
 )
-def test_a_file_that_cannot_be_used(tmp_path: Path, code: str, message: str) -> None:
+def test_a_file_that_cannot_be_used(
+    here: Here, tmp_path: Path, monkeypatch, code: str, message: str
+) -> None:
     (tmp_path / "bad.py").write_text(code, encoding="utf-8")
-    done = cli("run", "bad.py", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    exit_code, output, said = here("run", "bad.py")
 
-    assert (done.returncode, done.stdout) == (2, "")
-    assert message in done.stderr
-    assert "/syncra/" not in done.stderr
-    assert "<frozen" not in done.stderr
+    assert (exit_code, output) == (2, "")
+    assert message in said
+    assert "/syncra/" not in said
+    assert "<frozen" not in said
 
 
 def test_a_module_that_runs_a_graph_is_not_run(tmp_path: Path) -> None:
@@ -255,6 +286,28 @@ def test_check_tells_all_mistakes() -> None:
     assert "mistakes: 2 mistakes" in done.stderr
     assert "Did you mean 'load'?" in done.stderr
     assert "Did you mean 'clean'?" in done.stderr
+
+
+def test_faults_131_to_134_a_file_of_data_may_do_what_was_allowed(
+    tmp_path: Path,
+) -> None:
+    tasks = [
+        {"name": "listed", "command": ["echo", "hello"]},
+        {"name": "now", "function": "time.time"},
+        {"name": "own", "function": "mine:one", "after": ["now"]},
+    ]
+    (tmp_path / "flow.json").write_text(json.dumps({"tasks": tasks}), encoding="utf-8")
+    (tmp_path / "mine.py").write_text("def one(): return 1\n", encoding="utf-8")
+    done = cli("check", "flow.json", cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "flow.json has 2 problems" in done.stderr
+    assert "can allow it with --allow-commands" in done.stderr
+    assert "'time.time' is not in a package that this file may use" in done.stderr
+    allowed = ("--allow-commands", "--allow", "time", "--quiet")
+    done = cli("run", "flow.json", *allowed, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "own: 1" in done.stdout
 
 
 def test_check_of_what_is_wrong_already_where_it_is_declared(tmp_path: Path) -> None:
