@@ -123,7 +123,7 @@ FLOORS = (
     {"_registry"},
     {"_decorator"},
     # The command line.
-    {"cli._problems"},
+    {"cli._arguments", "cli._problems"},
     {"cli._streams"},
     {"cli._output"},
     {"cli._completion", "cli._outcome", "cli._target", "cli._values"},

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from importlib import import_module
+
+from ._arguments import Parser, positive, seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any, NoReturn
+    from typing import Any
 
 FORMATS = ("text", "mermaid", "dot", "svg", "html", "json")
 EXECUTORS = ("auto", "sequential", "threads", "processes")
@@ -90,7 +91,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def make_parser() -> argparse.ArgumentParser:
     """Return what reads command lines."""
-    parser = _Parser(
+    parser = Parser(
         prog="syncra",
         description="Run, show and check graphs of tasks.",
         epilog=f"{_TARGET}\n{_EXAMPLES['']}",
@@ -177,7 +178,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         how,
         "-j",
         "--max-concurrency",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="the most tasks at once",
     )
@@ -191,14 +192,14 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     _option(
         how,
         "--timeout",
-        type=_seconds,
+        type=seconds,
         metavar="SECONDS",
         help="limit for the whole run",
     )
     _option(
         how,
         "--grace",
-        type=_seconds,
+        type=seconds,
         metavar="SECONDS",
         help="how long tasks have to end when they are told to",
     )
@@ -311,108 +312,9 @@ def _option(group: Any, *names: str, is_file: bool = False, **options: Any) -> N
         }
 
 
-def _positive(text: str) -> int:
-    try:
-        found = int(text)
-    except ValueError:
-        found = 0
-    if found < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
-
-    return found
-
-
-def _seconds(text: str) -> float:
-    from datetime import timedelta
-
-    from .._conversion import ConversionError, from_text
-
-    try:
-        found = from_text(text, timedelta)
-    except ConversionError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-    assert isinstance(found, timedelta)
-    if found.total_seconds() < 0:
-        raise argparse.ArgumentTypeError(f"expected no negative time, got {text!r}")
-
-    return found.total_seconds()
-
-
-class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Lay help out for the terminal, without the modules that argparse asks for it."""
-
-    def __init__(self, prog: str, **options: Any) -> None:
-        options.setdefault("max_help_position", 26)
-        super().__init__(
-            prog, **{**options, "width": options.get("width") or _columns()}
-        )
-
-
-class _Parser(argparse.ArgumentParser):
-    """Say what is wrong in one paragraph, with what may have been meant."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(
-            formatter_class=_Formatter,
-            allow_abbrev=False,
-            **options,
-        )
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\nSee `{self.prog} --help`.\n")
-
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        found, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            from .._names import hint, nearest
-
-            chosen = _chosen(self, found)
-            known = [
-                text for action in chosen._actions for text in action.option_strings
-            ]
-            chosen.error(
-                f"unexpected {' '.join(unknown)!r}."
-                + hint(nearest(unknown[0].partition("=")[0], known))
-            )
-        return found
-
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.choices is None or value in action.choices:
-            return
-
-        from .._names import hint, nearest
-
-        known = list(action.choices)
-        text = f"expected one of {', '.join(known)}, got {value!r}."
-        raise argparse.ArgumentError(action, text + hint(nearest(str(value), known)))
-
-
-def _chosen(parser: _Parser, found: argparse.Namespace) -> argparse.ArgumentParser:
-    """Return what reads the command that was given."""
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for sub in action.choices.values():
-                if sub.get_default("command") is found.command:
-                    chosen: argparse.ArgumentParser = sub
-                    return chosen
-    return parser
-
-
 class _PrintCompletion(argparse.Action):
     def __call__(self, parser: Any, namespace: Any, values: Any, *_: Any) -> None:
         from ._completion import script
 
         print(script(parser, values))
         parser.exit(0)
-
-
-def _columns() -> int:
-    try:
-        found = int(os.environ["COLUMNS"])
-    except (KeyError, ValueError):
-        try:
-            found = os.get_terminal_size(sys.__stdout__.fileno()).columns  # type: ignore[union-attr]
-        except (AttributeError, OSError, ValueError):
-            found = 80
-    return min(max(found, 30), 100) - 2
