@@ -68,6 +68,9 @@ def _bear_with_every_letter(stream: TextIO | None) -> None:
 
 
 def _say(text: str) -> None:
+    from ..views.plain_text import plain_text
+
+    text = plain_text(text, 200_000)
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._names import message_of
 from .._report import readable_seconds
-from ..views._words import one_line
+from ..views._words import counted, one_line
 from ..views.plain_text import plain_line
 from ._output import MOST_ROWS, OF_STATES, standard_error, standard_output
 from ._problems import traceback_of
@@ -125,7 +125,9 @@ def _show_failures(outcome: Outcome) -> None:
             output.line(f"  {line}")
     more = len(errors) - MOST_FAILURES
     if more > 0:
-        output.line(f"and {more:,} more tasks failed; --report and --json tell of all")
+        output.line(
+            f"and {counted(more, 'more task')} failed; --report and --json tell of all"
+        )
     output.flush()
 
 
@@ -136,7 +138,7 @@ def _show_results(outcome: Outcome) -> None:
         output.line(f"{one_line(name, 60)}: {short(value)}")
     more = len(results) - MOST_RESULTS
     if more > 0:
-        output.line(f"... and {more:,} more results; --json has all")
+        output.line(f"... and {counted(more, 'more result')}; --json has all")
     output.flush()
 
 
@@ -152,7 +154,7 @@ def _show_table(outcome: Outcome) -> None:
     )
     more = len(report.tasks) - len(names)
     if more:
-        output.line(f"... and {more:,} more tasks", "dim")
+        output.line(f"... and {counted(more, 'more task')}", "dim")
     counts = str(report.progress) or "no tasks"
     end = outcome.ended_by()
     output.line(

@@ -7,6 +7,7 @@ import sys
 from unicodedata import combining, east_asian_width
 
 from ..views._words import one_line
+from ..views.plain_text import ESCAPES, HIDDEN
 from ._streams import bearing_with
 
 TYPE_CHECKING = False
@@ -67,7 +68,9 @@ class Output:
         )
 
     def line(self, text: str = "", style: str = "") -> None:
-        """Write a line."""
+        """Write a line, or several, without what would act on a terminal."""
+        if not text.isprintable():
+            text = HIDDEN.sub("", ESCAPES.sub("", text))
         with bearing_with(self._stream):
             if self._stream is not None:
                 self._stream.write(f"{self._styled(text, style)}\n")

@@ -65,7 +65,8 @@ def traceback_of(error: BaseException, traceback: TracebackType | None) -> str:
             text = "".join(shown.format())
     except Exception:  # of an error that cannot even be looked at
         text = text_of(error)
-    return plain_text(text, 50_000)
+    # As Python shows what is defined in the file that is run.
+    return plain_text(text.replace("__mp_main__.", ""), 50_000)
 
 
 def _is_of_user(frame: FrameSummary) -> bool:

@@ -330,7 +330,7 @@ def _existing(where: str) -> Path:
 
 def _search_first(directory: Path) -> None:
     """Have modules be looked for in a directory, as for a script that is there."""
-    if str(directory) not in sys.path:
+    if sys.path[:1] != [str(directory)]:
         sys.path.insert(0, str(directory))
 
 

@@ -144,6 +144,26 @@ def test_a_task_that_fails_shows_its_own_traceback_and_nothing_of_ours() -> None
     assert "/syncra/" not in done.stderr.replace(str(PROJECT), "")
 
 
+def test_fault_116_what_acts_on_a_terminal_is_not_written_to_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "evil.py").write_text(
+        "from syncra import Graph\ng = Graph('evil\\x1b[2J', on_error='continue')\n"
+        "def bad(): raise ValueError('\\x1b]0;title\\x07\\x1b[31mred')\n"
+        "g.add(bad, name='bad\\x1b[2J')\n"
+        "g.add(lambda: '\\x1b[31mred', name='good')\n",
+        encoding="utf-8",
+    )
+    done = cli("run", "evil.py", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert "ValueError: red" in done.stderr
+    assert "good: " in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+    for command in ("show", "list", "check"):
+        assert "\x1b" not in cli(command, "evil.py", cwd=tmp_path).stdout
+
+
 @pytest.mark.parametrize("policy", ["raise", "rollback"])
 def test_the_policy_and_the_executor_can_be_given(policy: str) -> None:
     done = cli("run", "broken.py", "--on-error", policy, "--executor", "processes")
