@@ -66,6 +66,8 @@ class Builder:
         self._defaults: dict[str, Any] = {}
         self._tasks: dict[str, Task[..., Any]] = {}
         self._places: dict[Path, Mark] = {}
+        #: Names that may be used, and what names lead to.
+        self._named: set[str] = set()
         self._found: dict[str, Any] = {}
         self._unsound: set[Path] | None = None
         self.is_complete = False
@@ -151,12 +153,16 @@ class Builder:
         return is_refused
 
     def _is_refused_name(self, path: Path, name: str) -> bool:
+        if name in self._named:
+            return False
+
         try:
             self._functions.check(name)
         except Refused as refused:
             self._problems.add(path, str(refused))
             return True
 
+        self._named.add(name)
         return False
 
     def _check_exception(self, path: Path, name: str) -> None:

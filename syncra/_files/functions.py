@@ -17,7 +17,7 @@ from functools import partial
 from types import MethodWrapperType, ModuleType, WrapperDescriptorType
 
 from .. import errors
-from .._names import hint, listed, nearest, unwrapped
+from .._names import hint, listed, nearest
 from .._registered import graphs
 from .._task import Task
 from .problems import quoted
@@ -91,7 +91,7 @@ class Functions:
             known = f"allowed are {names}" if names else "none is allowed"
             top = parts[0]
             advice = (
-                f". Who trusts the file can allow it with allow=[{top!r}]"
+                f". Who trusts the file can allow it with allow=[{quoted(top)}]"
                 if top not in sys.stdlib_module_names
                 else ""
             )
@@ -106,7 +106,7 @@ class Functions:
         secret = [part for part in parts[base.count(".") + 1 :] if part[0] == "_"]
         if secret:
             raise Refused(
-                f"{quoted(name)}: a file cannot name what is private, as {secret[0]!r} "
+                f"{quoted(name)}: a file cannot name what is private, as {quoted(secret[0])} "
                 f"is by its underscore"
             )
 
@@ -194,7 +194,8 @@ class Functions:
                 inner = self._module(f"{so_far}.{part}", below=found)
             if inner is _NOTHING:
                 raise NotThere(
-                    f"{so_far!r} has no {part!r}." + hint(nearest(part, _public(found)))
+                    f"{quoted(so_far)} has no {quoted(part)}."
+                    + hint(nearest(part, _public(found)))
                 )
 
             found, so_far = inner, f"{so_far}.{part}"
@@ -210,7 +211,7 @@ class Functions:
             origin = str(found.__module__)
         else:
             raise NotThere(
-                f"{quoted(name)}: {so_far!r} is {_kind(found)}; a name leads through "
+                f"{quoted(name)}: {quoted(so_far)} is {_kind(found)}; a name leads through "
                 f"modules and classes only. Write a function for it"
             )
 
@@ -222,7 +223,7 @@ class Functions:
 
     def _check_origin(self, name: str, function: Any) -> None:
         """Raise unless a function, and what it wraps, are from allowed packages."""
-        for layer in unwrapped(function):
+        for layer in layers_of(function):
             if type(layer) is partial or isinstance(layer, _SLOTS):
                 continue  # what it calls is the next layer; or is part of the last one
 
@@ -252,18 +253,40 @@ class Functions:
         except ModuleNotFoundError as error:
             # Not there itself, or is it there and something that it imports is not?
             if error.name != name and not is_below(name, error.name or "."):
-                raise NotThere(f"importing {name!r} failed: {error}") from error
+                raise NotThere(f"importing {quoted(name)} failed: {error}") from error
 
             if below is not None:
                 return _NOTHING
 
             raise NotThere(
-                f"there is no module {name!r}." + hint(_nearest_module(name))
+                f"there is no module {quoted(name)}." + hint(_nearest_module(name))
             ) from None
         except (Exception, SystemExit) as error:
             raise NotThere(
-                f"importing {name!r} failed: {type(error).__name__}: {error}"
+                f"importing {quoted(name)} failed: {type(error).__name__}: {error}"
             ) from error
+
+
+def layers_of(function: Any) -> list[Any]:
+    """Return a callable and everything that it says it wraps or calls, outside in.
+
+    Other than for messages, where one way in is enough, no way in is left out.
+    """
+    layers: list[Any] = []
+    to_see = [function]
+    while to_see:
+        layer = to_see.pop()
+        if layer is None or any(layer is seen for seen in layers):
+            continue
+
+        layers.append(layer)
+        to_see.append(getattr(layer, "__wrapped__", None))
+        if isinstance(layer, partial):
+            to_see.append(layer.func)
+        to_see.append(getattr(layer, "__func__", None))
+        if not isinstance(layer, (type, *_SLOTS)) and not hasattr(layer, "__code__"):
+            to_see.append(getattr(type(layer), "__call__", None))
+    return layers
 
 
 def is_below(name: str, package: str) -> bool:
@@ -287,7 +310,7 @@ def getattr_of(holder: Any, name: str) -> Any:
         return getattr(holder, name, _NOTHING)
     except Exception as error:
         raise NotThere(
-            f"looking up {name!r} failed: {type(error).__name__}: {error}"
+            f"looking up {quoted(name)} failed: {type(error).__name__}: {error}"
         ) from error
 
 

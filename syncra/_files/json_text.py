@@ -16,6 +16,7 @@ from .bounds import (
     Mistake,
     is_too_deep,
 )
+from .problems import quoted
 from .tracing import Trace
 
 TYPE_CHECKING = False
@@ -91,7 +92,7 @@ def _examine(text: str, problems: Problems) -> None:
     trace = Trace(())
     _Scanner(text, problems).follow(trace)
     for path, mark in trace.doubled:
-        problems.add(path, f"key {path[-1]!r} is there twice", mark=mark)
+        problems.add(path, f"key {quoted(str(path[-1]))} is there twice", mark=mark)
 
 
 class _Scanner:

@@ -21,6 +21,7 @@ from .bounds import (
     Mistake,
     mark_at,
 )
+from .problems import quoted
 from .tracing import Trace
 
 TYPE_CHECKING = False
@@ -53,7 +54,7 @@ def parse(text: str, problems: Problems) -> object:
     reader = _Reader(Trace(()), problems)
     reader.read(text)
     for path, mark in reader.trace.doubled:
-        problems.add(path, f"key {path[-1]!r} is there twice", mark=mark)
+        problems.add(path, f"key {quoted(str(path[-1]))} is there twice", mark=mark)
     return reader.result
 
 
