@@ -106,8 +106,8 @@ class Functions:
         secret = [part for part in parts[base.count(".") + 1 :] if part[0] == "_"]
         if secret:
             raise Refused(
-                f"{quoted(name)}: a file cannot name what is private, as {quoted(secret[0])} "
-                f"is by its underscore"
+                f"{quoted(name)}: a file cannot name what is private, as "
+                f"{quoted(secret[0])} is by its underscore"
             )
 
     def find(self, name: str) -> Any:
@@ -211,8 +211,8 @@ class Functions:
             origin = str(found.__module__)
         else:
             raise NotThere(
-                f"{quoted(name)}: {quoted(so_far)} is {_kind(found)}; a name leads through "
-                f"modules and classes only. Write a function for it"
+                f"{quoted(name)}: {quoted(so_far)} is {_kind(found)}; a name leads "
+                f"through modules and classes only. Write a function for it"
             )
 
         if not self.is_allowed(origin):
