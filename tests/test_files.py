@@ -379,9 +379,13 @@ def test_tasks_of_named_graphs_need_no_permission() -> None:
         for name in ("files_tasks:double", "files_tasks.double"):
             said = one_task(function=name, kwargs={"rows": [4]})
             assert Graph.from_dict(said)()["only"] == [8]
-        assert "not in a package" in next(
-            iter(problems_of(one_task(function=f"{TASKS}:total"), allow=()).values())
-        )
+        for other in (
+            {"function": f"{TASKS}:total"},
+            {"shell": "ls", "retry": {"attempts": 2, "on": f"{TASKS}.double"}},
+            {"shell": "ls", "retry": {"attempts": 2, "on": f"{TASKS}:Unlucky"}},
+        ):
+            (message,) = problems_of(one_task(**other), allow=()).values()
+            assert "not in a package" in message
     finally:
         delete_graph("registered")
 
@@ -793,3 +797,19 @@ def test_a_graph_made_with_python_is_written_and_read() -> None:
     again = load(json.loads(json.dumps(said)))
     assert again.to_dict() == said
     assert again(path="x")["show"].stdout == graph(path="x")["show"].stdout == "12 {}\n"
+
+
+def test_places_in_yaml_with_line_breaks_of_its_own(tmp_path: Path) -> None:
+    needs_yaml()
+    file = tmp_path / "flow.yaml"
+    for text, place in {
+        "[": (1, 2),
+        'name: "a\u2028b"\nnmae: 1\n': (2, 1),
+        "name: a\r\nnmae: 1\r\n": (2, 1),
+        "# \u2028# x\nnmae: 1\n": (2, 1),
+    }.items():
+        file.write_bytes(text.encode())
+        with pytest.raises(FlowFileError) as caught:
+            Graph.from_file(file)
+        problem = caught.value.problems[-1]
+        assert (problem.line, problem.column) == place

@@ -69,7 +69,16 @@ class Functions:
         self._known: dict[str, Any] | None = None
 
     def check(self, name: str) -> None:
-        """Raise for a name that may not be used; nothing is imported.
+        """Raise for a function that may not be named; nothing is imported.
+
+        Raises:
+            Refused: with the reason.
+        """
+        if name.replace(":", ".") not in self._registered():
+            self.check_allowed(name)
+
+    def check_allowed(self, name: str) -> None:
+        """Raise for a name that is not below what is allowed; nothing is imported.
 
         Raises:
             Refused: with the reason.
@@ -78,12 +87,8 @@ class Functions:
         parts = name.replace(":", ".").split(".")
         if found is None or not all(part.isidentifier() for part in parts):
             raise Refused(
-                f"expected a function as module:attribute or module.attribute, "
-                f"found {quoted(name)}"
+                f"expected module:attribute or module.attribute, found {quoted(name)}"
             )
-
-        if name.replace(":", ".") in self._registered():
-            return
 
         base = self._base(found["module"])
         if base is None:
@@ -150,7 +155,7 @@ class Functions:
         if name.replace(":", ".").startswith("syncra.errors."):
             return self.exception(name[len("syncra.errors.") :])
 
-        self.check(name)
+        self.check_allowed(name)
         found = self._resolved(name)
         if not (isinstance(found, type) and issubclass(found, BaseException)):
             raise NotThere(f"{quoted(name)} is {_kind(found)}, which is no exception")
