@@ -82,6 +82,7 @@ def type_name(annotation: object) -> str:
     """Return an annotation as it is written, without the names of modules.
 
     Example:
+        >>> from pathlib import Path
         >>> type_name(list[Path] | None)
         'list[Path] | None'
     """

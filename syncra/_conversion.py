@@ -91,6 +91,7 @@ def from_json(
         ConversionError: if it stands for no such value.
 
     Example:
+        >>> from datetime import timedelta
         >>> from_json({"wait": "0:01:30"}, dict[str, timedelta])
         {'wait': datetime.timedelta(seconds=90)}
     """

@@ -109,9 +109,8 @@ FLOORS = (
     {"_command"},
     {"_declare_command"},
     # Graphs from files.
-    {"_files", "_files.bounds", "_files.problems", "_registered"},
-    {"_files.entries", "_files.functions", "_files.schema", "_files.tracing"}
-    | {"_files.types"},
+    {"_files", "_files.bounds", "_files.problems", "_files.types", "_registered"},
+    {"_files.entries", "_files.functions", "_files.schema", "_files.tracing"},
     {"_files.json_text", "_files.toml_text", "_files.yaml_text"},
     {"_files.document", "_files.saving"},
     {"_files.building"},

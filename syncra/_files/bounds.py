@@ -45,6 +45,28 @@ def mark_at(text: str, offset: int) -> Mark:
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
+class Lines:
+    """Return lines and columns of places in a text, one after another.
+
+    Parameters:
+        text: the text.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._line = 1
+        self._begin = self._counted = 0
+
+    def mark(self, offset: int) -> Mark:
+        """Return line and column of a place that is not before the last one."""
+        breaks = self._text.count("\n", self._counted, offset)
+        if breaks:
+            self._line += breaks
+            self._begin = self._text.rfind("\n", 0, offset) + 1
+        self._counted = offset
+        return self._line, offset - self._begin + 1
+
+
 def is_too_deep(data: Any) -> bool:
     """Return whether lists and mappings are nested more deeply than they may be."""
     level = [data] if isinstance(data, _CONTAINERS) else []

@@ -66,6 +66,8 @@ class Builder:
         self._defaults: dict[str, Any] = {}
         self._tasks: dict[str, Task[..., Any]] = {}
         self._places: dict[Path, Mark] = {}
+        #: Names that may be used, and what names lead to.
+        self._named: set[str] = set()
         self._found: dict[str, Any] = {}
         self._unsound: set[Path] | None = None
         self.is_complete = False
@@ -123,10 +125,12 @@ class Builder:
         is_refused = False
         for key in ("function", "rollback"):
             if isinstance(said.get(key), str):
-                is_refused |= self._is_refused_name((*path, key), said[key])
+                check = self._functions.check
+                is_refused |= self._is_refused_name(check, (*path, key), said[key])
         for where, name in _exceptions(said, path):
             if ("." in name or ":" in name) and not name.startswith("syncra.errors"):
-                is_refused |= self._is_refused_name(where, name)
+                check = self._functions.check_allowed
+                is_refused |= self._is_refused_name(check, where, name)
             else:
                 self._check_exception(where, name)
         for key in ("command", "shell"):
@@ -150,13 +154,20 @@ class Builder:
                 )
         return is_refused
 
-    def _is_refused_name(self, path: Path, name: str) -> bool:
+    def _is_refused_name(
+        self, check: Callable[[str], None], path: Path, name: str
+    ) -> bool:
+        key = f"{check.__name__} {name}"
+        if key in self._named:
+            return False
+
         try:
-            self._functions.check(name)
+            check(name)
         except Refused as refused:
             self._problems.add(path, str(refused))
             return True
 
+        self._named.add(key)
         return False
 
     def _check_exception(self, path: Path, name: str) -> None:

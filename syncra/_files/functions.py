@@ -17,7 +17,7 @@ from functools import partial
 from types import MethodWrapperType, ModuleType, WrapperDescriptorType
 
 from .. import errors
-from .._names import hint, listed, nearest, unwrapped
+from .._names import hint, listed, nearest
 from .._registered import graphs
 from .._task import Task
 from .problems import quoted
@@ -69,7 +69,16 @@ class Functions:
         self._known: dict[str, Any] | None = None
 
     def check(self, name: str) -> None:
-        """Raise for a name that may not be used; nothing is imported.
+        """Raise for a function that may not be named; nothing is imported.
+
+        Raises:
+            Refused: with the reason.
+        """
+        if name.replace(":", ".") not in self._registered():
+            self.check_allowed(name)
+
+    def check_allowed(self, name: str) -> None:
+        """Raise for a name that is not below what is allowed; nothing is imported.
 
         Raises:
             Refused: with the reason.
@@ -78,12 +87,8 @@ class Functions:
         parts = name.replace(":", ".").split(".")
         if found is None or not all(part.isidentifier() for part in parts):
             raise Refused(
-                f"expected a function as module:attribute or module.attribute, "
-                f"found {quoted(name)}"
+                f"expected module:attribute or module.attribute, found {quoted(name)}"
             )
-
-        if name.replace(":", ".") in self._registered():
-            return
 
         base = self._base(found["module"])
         if base is None:
@@ -91,7 +96,7 @@ class Functions:
             known = f"allowed are {names}" if names else "none is allowed"
             top = parts[0]
             advice = (
-                f". Who trusts the file can allow it with allow=[{top!r}]"
+                f". Who trusts the file can allow it with allow=[{quoted(top)}]"
                 if top not in sys.stdlib_module_names
                 else ""
             )
@@ -106,8 +111,8 @@ class Functions:
         secret = [part for part in parts[base.count(".") + 1 :] if part[0] == "_"]
         if secret:
             raise Refused(
-                f"{quoted(name)}: a file cannot name what is private, as {secret[0]!r} "
-                f"is by its underscore"
+                f"{quoted(name)}: a file cannot name what is private, as "
+                f"{quoted(secret[0])} is by its underscore"
             )
 
     def find(self, name: str) -> Any:
@@ -150,7 +155,7 @@ class Functions:
         if name.replace(":", ".").startswith("syncra.errors."):
             return self.exception(name[len("syncra.errors.") :])
 
-        self.check(name)
+        self.check_allowed(name)
         found = self._resolved(name)
         if not (isinstance(found, type) and issubclass(found, BaseException)):
             raise NotThere(f"{quoted(name)} is {_kind(found)}, which is no exception")
@@ -194,7 +199,8 @@ class Functions:
                 inner = self._module(f"{so_far}.{part}", below=found)
             if inner is _NOTHING:
                 raise NotThere(
-                    f"{so_far!r} has no {part!r}." + hint(nearest(part, _public(found)))
+                    f"{quoted(so_far)} has no {quoted(part)}."
+                    + hint(nearest(part, _public(found)))
                 )
 
             found, so_far = inner, f"{so_far}.{part}"
@@ -210,8 +216,8 @@ class Functions:
             origin = str(found.__module__)
         else:
             raise NotThere(
-                f"{quoted(name)}: {so_far!r} is {_kind(found)}; a name leads through "
-                f"modules and classes only. Write a function for it"
+                f"{quoted(name)}: {quoted(so_far)} is {_kind(found)}; a name leads "
+                f"through modules and classes only. Write a function for it"
             )
 
         if not self.is_allowed(origin):
@@ -222,7 +228,7 @@ class Functions:
 
     def _check_origin(self, name: str, function: Any) -> None:
         """Raise unless a function, and what it wraps, are from allowed packages."""
-        for layer in unwrapped(function):
+        for layer in layers_of(function):
             if type(layer) is partial or isinstance(layer, _SLOTS):
                 continue  # what it calls is the next layer; or is part of the last one
 
@@ -252,18 +258,40 @@ class Functions:
         except ModuleNotFoundError as error:
             # Not there itself, or is it there and something that it imports is not?
             if error.name != name and not is_below(name, error.name or "."):
-                raise NotThere(f"importing {name!r} failed: {error}") from error
+                raise NotThere(f"importing {quoted(name)} failed: {error}") from error
 
             if below is not None:
                 return _NOTHING
 
             raise NotThere(
-                f"there is no module {name!r}." + hint(_nearest_module(name))
+                f"there is no module {quoted(name)}." + hint(_nearest_module(name))
             ) from None
         except (Exception, SystemExit) as error:
             raise NotThere(
-                f"importing {name!r} failed: {type(error).__name__}: {error}"
+                f"importing {quoted(name)} failed: {type(error).__name__}: {error}"
             ) from error
+
+
+def layers_of(function: Any) -> list[Any]:
+    """Return a callable and everything that it says it wraps or calls, outside in.
+
+    Other than for messages, where one way in is enough, no way in is left out.
+    """
+    layers: list[Any] = []
+    to_see = [function]
+    while to_see:
+        layer = to_see.pop()
+        if layer is None or any(layer is seen for seen in layers):
+            continue
+
+        layers.append(layer)
+        to_see.append(getattr(layer, "__wrapped__", None))
+        if isinstance(layer, partial):
+            to_see.append(layer.func)
+        to_see.append(getattr(layer, "__func__", None))
+        if not isinstance(layer, (type, *_SLOTS)) and not hasattr(layer, "__code__"):
+            to_see.append(getattr(type(layer), "__call__", None))
+    return layers
 
 
 def is_below(name: str, package: str) -> bool:
@@ -287,7 +315,7 @@ def getattr_of(holder: Any, name: str) -> Any:
         return getattr(holder, name, _NOTHING)
     except Exception as error:
         raise NotThere(
-            f"looking up {name!r} failed: {type(error).__name__}: {error}"
+            f"looking up {quoted(name)} failed: {type(error).__name__}: {error}"
         ) from error
 
 

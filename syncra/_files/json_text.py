@@ -13,9 +13,11 @@ from .bounds import (
     SURROGATE,
     TOO_DEEP,
     TOO_LONG_A_NUMBER,
+    Lines,
     Mistake,
     is_too_deep,
 )
+from .problems import quoted
 from .tracing import Trace
 
 TYPE_CHECKING = False
@@ -91,7 +93,7 @@ def _examine(text: str, problems: Problems) -> None:
     trace = Trace(())
     _Scanner(text, problems).follow(trace)
     for path, mark in trace.doubled:
-        problems.add(path, f"key {path[-1]!r} is there twice", mark=mark)
+        problems.add(path, f"key {quoted(str(path[-1]))} is there twice", mark=mark)
 
 
 class _Scanner:
@@ -106,8 +108,7 @@ class _Scanner:
     def __init__(self, text: str, problems: Problems | None) -> None:
         self.text = text
         self.problems = problems
-        self._line = 1
-        self._begin = self._counted = 0
+        self._mark = Lines(text).mark
 
     def follow(self, trace: Trace) -> None:
         """Tell a trace what there is, as far as it is JSON."""
@@ -147,15 +148,6 @@ class _Scanner:
             else:
                 trace.value(mark)
                 self._check_string(found, trace, mark)
-
-    def _mark(self, offset: int) -> Mark:
-        """Return line and column; offsets only grow, so no line is counted twice."""
-        breaks = self.text.count("\n", self._counted, offset)
-        if breaks:
-            self._line += breaks
-            self._begin = self.text.rfind("\n", 0, offset) + 1
-        self._counted = offset
-        return self._line, offset - self._begin + 1
 
     def _check_string(self, token: str, trace: Trace, mark: Mark) -> None:
         if self.problems is None or not _HALF.search(token):

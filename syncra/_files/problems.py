@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 #: How many problems are kept, and how many of those the text of the error shows.
 MOST_KEPT = 1_000
 MOST_SHOWN = 20
-#: How much of a text of the file is shown.
+#: How much of a text of the file is shown, and how much of a message.
 _LONGEST = 60
+_LONGEST_MESSAGE = 2_000
 
 
 class Problem:
@@ -137,6 +138,8 @@ class Problems:
             mark = of_key if one.of_key else of_value
         line, column = mark or (None, None)
         message = printable(one.message)
+        if len(message) > _LONGEST_MESSAGE:  # names are shown in it, of any length
+            message = f"{message[:_LONGEST_MESSAGE]}..."
         return Problem(self.file, line, column, path_text(one.path), message)
 
 
@@ -146,7 +149,7 @@ def path_text(path: Path) -> str:
     for key in path:
         if isinstance(key, int):
             text += f"[{key}]"
-        elif key.isidentifier():
+        elif key.isidentifier() and len(key) <= _LONGEST:
             text += f".{key}" if text else key
         else:
             text += f"[{quoted(key)}]"

@@ -53,7 +53,7 @@ def mapping_of(graph: Any) -> dict[str, Any]:
     found["tasks"] = tasks
     if not reasons:
         schema = the_schema()
-        findings = Checker(schema).findings(found, schema, None)
+        findings = Checker(schema).findings(found, schema)
         reasons += [message for _, message, _ in findings]
     if reasons:
         raise GraphError(

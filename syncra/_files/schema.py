@@ -16,7 +16,7 @@ from .problems import MOST_SHOWN, found_text, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from typing import Any, TypeAlias
 
     from .problems import Path, Problems
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Trail: TypeAlias = tuple["Trail", str | int] | None
     #: A path, what is wrong there, and whether it is about the key.
     Finding: TypeAlias = tuple["Trail", str, bool]
+    Found: TypeAlias = list[Finding]
 
 FILE = FilePath(__file__).with_name("graph.schema.json")
 #: What only explains.
@@ -38,6 +39,7 @@ _TYPES: dict[str, Any] = {
     "boolean": bool,
     "null": type(None),
 }
+_NO_PROPERTIES: dict[str, Any] = {}
 _NOUNS = {
     "object": "a mapping",
     "array": "a list",
@@ -59,7 +61,7 @@ def the_schema() -> dict[str, Any]:
 def check(data: object, problems: Problems) -> None:
     """Add to the problems what the schema says against a document."""
     schema = the_schema()
-    for trail, message, of_key in Checker(schema).findings(data, schema, None):
+    for trail, message, of_key in Checker(schema).findings(data, schema):
         problems.add(_path(trail), message, of_key=of_key)
 
 
@@ -85,55 +87,63 @@ class Checker:
         self._patterns: dict[str, re.Pattern[str]] = {}
         self._unknown_keys = 0
 
-    def findings(self, value: Any, schema: Any, trail: Trail) -> Iterator[Finding]:
-        """Yield all that a schema says against a value; it goes as deep as the schema.
+    def findings(self, data: Any, schema: Any) -> list[Finding]:
+        """Return all that a schema says against a value.
+
+        Goes as deep into the value as the schema does, and no deeper.
 
         Parameters:
-            value: the value.
+            data: the value.
             schema: the schema, or True or False.
-            trail: where the value is.
         """
-        if schema is True:
-            return
+        found: list[Finding] = []
+        self._check(data, schema, None, found)
+        return found
 
-        if "$ref" in schema:
-            yield from self.findings(value, self._definitions[schema["$ref"]], trail)
+    def _check(self, value: Any, schema: Any, trail: Trail, found: Found) -> None:
+        """Add what a schema says against a value that is at some place."""
+        if schema is True:
+            return None
+
+        reference = schema.get("$ref")
+        if reference is not None:
+            self._check(value, self._definitions[reference], trail, found)
+            if len(schema) == 1:
+                return None
+
         kind = schema.get("type")
         if kind is not None and not is_a(value, kind):
-            yield (
-                trail,
-                f"expected {self.expected(schema)}, found {found_text(value)}",
-                False,
-            )
-            return
+            return self._add(value, schema, trail, found)
 
+        if isinstance(value, str):
+            self._check_text(value, schema, trail, found)
+        elif isinstance(value, dict):
+            self._check_mapping(value, schema, trail, found)
+        elif isinstance(value, (list, tuple)):
+            self._check_list(value, schema, trail, found)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            if not _is_in_range(value, schema):
+                self._add(value, schema, trail, found)
         if "enum" in schema and not _is_among(value, schema["enum"]):
             known = [str(one) for one in schema["enum"] if one is not None]
             close = nearest(value, known) if isinstance(value, str) else None
             text = f"expected one of {listed(known)}, found {found_text(value)}."
-            yield trail, text + hint(close), False
-
-        if isinstance(value, str):
-            yield from self._of_text(value, schema, trail)
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            if not _is_in_range(value, schema):
-                text = f"expected {self.expected(schema)}, found {found_text(value)}"
-                yield trail, text, False
-        elif isinstance(value, (list, tuple)):
-            yield from self._of_list(value, schema, trail)
-        elif isinstance(value, dict):
-            yield from self._of_mapping(value, schema, trail)
+            found.append((trail, text + hint(close), False))
         for keyword in ("anyOf", "oneOf"):
             if keyword in schema:
-                yield from self._of_choice(value, schema, keyword, trail)
+                self._check_choice(value, schema, keyword, trail, found)
 
-    def _of_text(self, text: str, schema: Any, trail: Trail) -> Iterator[Finding]:
+    def _add(self, value: Any, schema: Any, trail: Trail, found: Found) -> None:
+        there = "an empty text" if value == "" else found_text(value)
+        text = f"expected {self.expected(schema)}, found {there}"
+        found.append((trail, text, False))
+
+    def _check_text(self, text: str, schema: Any, trail: Trail, found: Found) -> None:
         pattern = schema.get("pattern")
-        if len(text) < schema.get("minLength", 0) or (
-            pattern is not None and not self._matches(pattern, text)
+        if (pattern is not None and not self._matches(pattern, text)) or (
+            len(text) < schema.get("minLength", 0)
         ):
-            found = found_text(text) if text else "an empty text"
-            yield trail, f"expected {self.expected(schema)}, found {found}", False
+            self._add(text, schema, trail, found)
 
     def _matches(self, pattern: str, text: str) -> bool:
         compiled = self._patterns.get(pattern)
@@ -141,58 +151,56 @@ class Checker:
             compiled = self._patterns[pattern] = re.compile(pattern)
         return compiled.search(text) is not None
 
-    def _of_list(self, items: Any, schema: Any, trail: Trail) -> Iterator[Finding]:
+    def _check_list(self, items: Any, schema: Any, trail: Trail, found: Found) -> None:
         if len(items) < schema.get("minItems", 0):
-            yield trail, "expected at least one item, found an empty list", False
+            text = "expected at least one item, found an empty list"
+            found.append((trail, text, False))
         inner = schema.get("items", True)
         if inner is not True:
             for index, item in enumerate(items):
-                yield from self.findings(item, inner, (trail, index))
+                self._check(item, inner, (trail, index), found)
         if schema.get("uniqueItems"):
             seen = set()
             for index, item in enumerate(items):
                 if isinstance(item, str):
                     if item in seen:
-                        yield (
-                            (trail, index),
-                            f"{found_text(item)} is there twice",
-                            False,
-                        )
+                        text = f"{found_text(item)} is there twice"
+                        found.append(((trail, index), text, False))
                     seen.add(item)
 
-    def _of_mapping(
-        self, mapping: dict[Any, Any], schema: Any, trail: Trail
-    ) -> Iterator[Finding]:
-        properties = schema.get("properties", {})
+    def _check_mapping(
+        self, mapping: dict[Any, Any], schema: Any, trail: Trail, found: Found
+    ) -> None:
+        properties = schema.get("properties", _NO_PROPERTIES)
         other = schema.get("additionalProperties", True)
         names = schema.get("propertyNames", True)
         for key, value in mapping.items():
             if not isinstance(key, str):
-                yield (
-                    trail,
-                    f"expected a text for a key, found {found_text(key)}",
-                    False,
-                )
+                text = f"expected a text for a key, found {found_text(key)}"
+                found.append((trail, text, False))
                 continue
 
             inner = properties.get(key, other)
             if inner is False:
-                yield (trail, key), self._unknown(key, schema, mapping), True
+                text = self._unknown(key, schema, mapping)
+                found.append(((trail, key), text, True))
             elif inner is not True:
-                yield from self.findings(value, inner, (trail, key))
+                self._check(value, inner, (trail, key), found)
             if names is not True:
-                for _, message, _ in self.findings(key, names, None):
-                    yield (trail, key), f"as the name of it {message}", True
+                wrong: Found = []
+                self._check(key, names, None, wrong)
+                for _, text, _ in wrong:
+                    found.append(((trail, key), f"as the name of it {text}", True))
 
         for key in schema.get("required", ()):
             if key not in mapping:
-                yield trail, f"the key {key!r} is missing", False
-        for key, also in schema.get("dependentSchemas", {}).items():
+                found.append((trail, f"the key {key!r} is missing", False))
+        for key, also in schema.get("dependentSchemas", _NO_PROPERTIES).items():
             if key in mapping:
                 for name in also["properties"]:
                     if name in mapping:
                         text = f"{name!r} cannot be given together with {key!r}"
-                        yield (trail, name), text, True
+                        found.append(((trail, name), text, True))
 
     def _unknown(self, key: str, schema: Any, mapping: Mapping[str, Any]) -> str:
         properties = schema["properties"]
@@ -218,44 +226,43 @@ class Checker:
         free = [name for name in known if name not in mapping]
         return f"{text}; what else there is: {', '.join(free)}"
 
-    def _of_choice(
-        self, value: Any, schema: Any, keyword: str, trail: Trail
-    ) -> Iterator[Finding]:
+    def _check_choice(
+        self, value: Any, schema: Any, keyword: str, trail: Trail, found: Found
+    ) -> None:
         """Check a value that may be of several kinds, and tell of the one it is of."""
         choices = schema[keyword]
-        if all(set(choice) == {"required"} for choice in choices):
-            yield from self._of_keys(value, [c["required"][0] for c in choices], trail)
-            return
+        if keyword == "oneOf":
+            return self._check_keys(value, choices, trail, found)
 
-        best: list[Finding] | None = None
-        fitting = 0
+        best: Found | None = None
         for choice in choices:
-            found = list(self.findings(value, choice, trail))
-            if not found:
-                fitting += 1
-            elif is_a(value, self._resolved(choice).get("type")):
-                best = found
-        if fitting == 1 or (fitting and keyword == "anyOf"):
-            return
+            if is_a(value, self._resolved(choice).get("type")):
+                wrong: Found = []
+                self._check(value, choice, trail, wrong)
+                if not wrong:
+                    return None
 
+                best = wrong
         if best is None:
-            text = f"expected {self.expected(schema)}, found {found_text(value)}"
-            best = [(trail, text, False)]
-        yield from best
+            self._add(value, schema, trail, found)
+        else:
+            found += best
 
-    def _of_keys(
-        self, mapping: object, keys: list[str], trail: Trail
-    ) -> Iterator[Finding]:
+    def _check_keys(
+        self, mapping: object, choices: Any, trail: Trail, found: Found
+    ) -> None:
         """Check that exactly one of some keys is there."""
         if not isinstance(mapping, dict):
             return
 
+        keys = [choice["required"][0] for choice in choices]
         there = [key for key in keys if key in mapping]
         if not there:
-            yield trail, f"one of the keys {listed(keys)} is missing", False
+            text = f"one of the keys {listed(keys)} is missing"
+            found.append((trail, text, False))
         for key in there[1:]:
             text = f"{key!r} cannot be given together with {there[0]!r}"
-            yield (trail, key), text, True
+            found.append(((trail, key), text, True))
 
     def _resolved(self, schema: Any) -> Any:
         return self._definitions[schema["$ref"]] if "$ref" in schema else schema

@@ -10,7 +10,15 @@ import re
 import tomllib
 from math import isfinite
 
-from .bounds import MOST_LEVELS, NOT_FINITE, TOO_DEEP, Mistake, is_too_deep, mark_at
+from .bounds import (
+    MOST_LEVELS,
+    NOT_FINITE,
+    TOO_DEEP,
+    Lines,
+    Mistake,
+    is_too_deep,
+    mark_at,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,7 +129,7 @@ class _Scanner:
 
         self._tokens.append(("mark", "\n", len(text)))
         self._at = 0
-        self._line, self._begin, self._counted = 1, 0, 0
+        self._mark = Lines(text).mark
 
     def marks(self) -> Marks:
         """Return where keys and values are, by path."""
@@ -217,12 +225,3 @@ class _Scanner:
 
         while self._tokens[self._at][1] not in (",", "]", "}", "\n"):
             self._at += 1  # a number or a date of several parts
-
-    def _mark(self, offset: int) -> Mark:
-        """Return line and column; offsets only grow, so no line is counted twice."""
-        breaks = self._text.count("\n", self._counted, offset)
-        if breaks:
-            self._line += breaks
-            self._begin = self._text.rfind("\n", 0, offset) + 1
-        self._counted = offset
-        return self._line, offset - self._begin + 1

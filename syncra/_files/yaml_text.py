@@ -18,9 +18,11 @@ from .bounds import (
     NOT_FINITE,
     SURROGATE,
     TOO_LONG_A_NUMBER,
+    Lines,
     Mistake,
     mark_at,
 )
+from .problems import quoted
 from .tracing import Trace
 
 TYPE_CHECKING = False
@@ -35,6 +37,7 @@ _WORDS: dict[str, object] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+_ODD_BREAK = re.compile("[\r\x85\u2028\u2029]")
 _NUMBER = re.compile(
     r"(?P<whole>[-+]?[0-9]+) | 0o(?P<octal>[0-7]+) | 0x(?P<hex>[0-9a-fA-F]+)"
     r"| (?P<float>[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)"
@@ -53,7 +56,7 @@ def parse(text: str, problems: Problems) -> object:
     reader = _Reader(Trace(()), problems)
     reader.read(text)
     for path, mark in reader.trace.doubled:
-        problems.add(path, f"key {path[-1]!r} is there twice", mark=mark)
+        problems.add(path, f"key {quoted(str(path[-1]))} is there twice", mark=mark)
     return reader.result
 
 
@@ -92,8 +95,12 @@ class _Reader:
             Mistake: if it is no YAML that is understood here.
         """
         documents = 0
+        lines = Lines(text)
+        # What is a line break for PyYAML only, and not for editors.
+        is_odd = _ODD_BREAK.search(text) is not None
         for event in _events(text):
-            mark = (event.start_mark.line + 1, event.start_mark.column + 1)
+            at = event.start_mark
+            mark = lines.mark(at.index) if is_odd else (at.line + 1, at.column + 1)
             kind = type(event).__name__
             if kind == "DocumentStartEvent":
                 documents += 1
@@ -244,7 +251,8 @@ def _events(text: str) -> Iterator[Any]:
             yield loader.get_event()
     except yaml.MarkedYAMLError as error:
         at = error.problem_mark or error.context_mark
-        mark = None if at is None else (at.line + 1, at.column + 1)
+        # At the end of a file it may speak of a line that is not there.
+        mark = None if at is None else mark_at(text, min(at.index, len(text)))
         raise Mistake(
             f"this is no YAML: {error.problem or error.context}", mark
         ) from None

@@ -71,9 +71,12 @@ class Output:
         """Write a line, or several, without what would act on a terminal."""
         if not text.isprintable():
             text = HIDDEN.sub("", ESCAPES.sub("", text))
+        self._write(self._styled(text, style))
+
+    def _write(self, line: str) -> None:
         with bearing_with(self._stream):
             if self._stream is not None:
-                self._stream.write(f"{self._styled(text, style)}\n")
+                self._stream.write(f"{line}\n")
 
     def flush(self) -> None:
         """Have everything written by now."""
@@ -119,7 +122,7 @@ class Output:
                     indent = "  " if column else ""
                     room = (self.width or 80) - len(indent)
                     for part in folded_at(f"{headings[column]}: {text}", room):
-                        self.line(indent + self._styled(part, style))
+                        self._write(indent + self._styled(part, style))
 
     def _fit(self, widths: list[int]) -> bool:
         """Make columns narrower until they fit, the widest first; return if they do."""
@@ -156,7 +159,7 @@ class Output:
                 parts.append(
                     padding + styled if alignments[column] else styled + padding
                 )
-            self.line((" " * _GAP).join(parts).rstrip())
+            self._write((" " * _GAP).join(parts).rstrip())
 
     def _styled(self, text: str, style: str) -> str:
         if not (style and self.is_coloured):
