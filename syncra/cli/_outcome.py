@@ -14,7 +14,7 @@ from typing import Any
 from .._names import message_of
 from .._report import readable_seconds
 from ..views._words import counted, one_line
-from ..views.plain_text import plain_line
+from ..views.plain_text import plain_line, plain_text
 from ._output import MOST_ROWS, OF_STATES, standard_error, standard_output
 from ._problems import traceback_of
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 #: The most failures whose tracebacks are shown, and results that are.
 MOST_FAILURES = 5
 MOST_RESULTS = 20
+#: The most lines of a result that is a text.
+MOST_LINES = 20
 #: The most letters of a result on a terminal, and of one in JSON that has no such form.
 LENGTH_OF_A_RESULT = 300
 LENGTH_OF_A_REPR = 10_000
@@ -135,11 +137,38 @@ def _show_results(outcome: Outcome) -> None:
     output = standard_output()
     results = outcome.results
     for name, value in list(results.items())[:MOST_RESULTS]:
-        output.line(f"{one_line(name, 60)}: {short(value)}")
+        lines = _lines_of(value)
+        if len(lines) < 2:
+            first = lines[0] if lines else short(value)
+            output.line(f"{one_line(name, 60)}: {first}".rstrip())
+            continue
+
+        output.line(f"{one_line(name, 60)}:")
+        for line in lines[:MOST_LINES]:
+            output.line(f"  {line}".rstrip())
+        if len(lines) > MOST_LINES:
+            output.line(f"  ... and {counted(len(lines) - MOST_LINES, 'more line')}")
     more = len(results) - MOST_RESULTS
     if more > 0:
         output.line(f"... and {counted(more, 'more result')}; --json has all")
     output.flush()
+
+
+def _lines_of(value: object) -> list[str]:
+    """Return the lines of a text, or of what a command has written; else nothing."""
+    text = getattr(value, "stdout", None) if _is_command(value) else value
+    if not isinstance(text, str):
+        return []
+
+    lines = plain_text(text, 100_000).rstrip("\n").split("\n")
+    if len(lines) == 1 and len(lines[0]) > LENGTH_OF_A_RESULT:
+        return []
+
+    return [line[:LENGTH_OF_A_RESULT] for line in lines]
+
+
+def _is_command(value: object) -> bool:
+    return type(value).__name__ == "CommandResult"
 
 
 def _show_table(outcome: Outcome) -> None:
@@ -178,9 +207,6 @@ def _row(record: TaskRecord, with_attempts: bool) -> tuple[Any, ...]:
 
 def short(value: object) -> str:
     """Return a result on one line; of a long one what comes first."""
-    if isinstance(value, str) and value.isprintable() and len(value) < 200:
-        return value
-
     shortener = Repr()
     shortener.maxstring = shortener.maxother = shortener.maxlong = 200
     shortener.maxlist = shortener.maxtuple = shortener.maxdict = shortener.maxset = 12

@@ -55,6 +55,24 @@ def test_results_go_to_standard_output_and_all_else_does_not() -> None:
     assert "sales: 4 succeeded in" in done.stderr
 
 
+def test_a_result_that_is_a_text_is_shown_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "texts.py").write_text(
+        "from syncra import Graph\ng = Graph()\n"
+        "g.add(lambda: 'one\\n\\ntwo\\n', name='some')\n"
+        "g.add(lambda: '\\n'.join(map(str, range(22))), name='many')\n"
+        "g.add(lambda: '', name='none')\n"
+        "g.add(lambda: list(range(10**6)), name='numbers')\n"
+        "g.add(lambda: 'x' * 10**6, name='long')\n",
+        encoding="utf-8",
+    )
+    done = cli("run", "texts.py", "-q", cwd=tmp_path)
+
+    assert done.stdout.startswith("some:\n  one\n\n  two\nmany:\n  0\n")
+    assert "\n  19\n  ... and 2 more lines\nnone:\nnumbers: [0, 1, " in done.stdout
+    assert "long: 'xxx" in done.stdout
+    assert len(done.stdout) < 700
+
+
 def test_quiet_leaves_nothing_but_results() -> None:
     done = cli("run", "etl.py:sales", *INPUTS, "--quiet", "--target", "total")
 
@@ -327,6 +345,7 @@ def test_faults_131_to_134_a_file_of_data_may_do_what_was_allowed(
     allowed = ("--allow-commands", "--allow", "time", "--quiet")
     done = cli("run", "flow.json", *allowed, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "listed: hello\n" in done.stdout
     assert "own: 1" in done.stdout
 
 
