@@ -75,8 +75,9 @@ def tests(session: nox.Session) -> None:
     """Run the tests on every supported Python that is on the machine."""
     wanted = dependencies("tests")
     if str(session.python).endswith("t"):
-        # What Playwright stands on has no build without a GIL; its tests are skipped.
-        wanted = tuple(need for need in wanted if not need.startswith("playwright"))
+        # These, or what they stand on, have no build without a GIL; tests are skipped.
+        absent = ("jsonschema", "playwright", "pyyaml")
+        wanted = tuple(need for need in wanted if not need.startswith(absent))
         wanted = (*wanted, "hypothesis<=6.155.7")
     session.install(".", *wanted)
     # Half of the time of the tests is waiting, so each core can do more than one.
@@ -97,6 +98,16 @@ def pictures(session: nox.Session) -> None:
     """Make the pictures of the pages in docs/ from a real census; needs chromium."""
     session.install(".", *dependencies("pictures"))
     session.run("python", "docs/make_pictures.py", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Give 100,000 files of any content to what reads graphs from files."""
+    session.install(".", *dependencies("tests"))
+    unlimited = ("-o", "timeout=0", "-o", "faulthandler_timeout=0")
+    pytest = ("pytest", "tests/test_files_fuzz.py", *unlimited)
+    env = {"SYNCRA_FUZZ_INPUTS": "100000"}
+    session.run(*pytest, *session.posargs, env=env)
 
 
 @nox.session

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 #: How many mistakes are told with what may have been meant; to find that takes time.
 MANY_PROBLEMS = 20
 
+_NOTHING_DECLARED: Mapping[str, Input] = {}
+
 
 class Compiler:
     """Compile the tasks of one graph.
@@ -43,6 +45,7 @@ class Compiler:
         tasks: the tasks by name, in the order they were added.
         overrides: functions that stand in for those of tasks, by task name.
         limits: how much there is of what tasks take while they run, by name.
+        declared: what the graph itself says of inputs, by name.
     """
 
     def __init__(
@@ -51,8 +54,10 @@ class Compiler:
         tasks: Mapping[str, Task[..., Any]],
         overrides: Mapping[str, Callable[..., Any]],
         limits: Mapping[str, int],
+        declared: Mapping[str, Input] = _NOTHING_DECLARED,
     ) -> None:
         self._limits = limits
+        self._declared = declared
         self._graph = graph
         self._tasks = tasks
         self._overrides = overrides
@@ -273,10 +278,17 @@ class Compiler:
             if isinstance(source, FromInput):
                 found = self._inputs.get(source.name)
                 if found is None:
-                    found = self._inputs[source.name] = Input(source.name)
+                    found = self._inputs[source.name] = self._new_input(source.name)
                 if found.annotation is None and source.annotation is not EMPTY:
                     found.annotation = source.annotation
                 found.tasks.append(definition.name)
+
+    def _new_input(self, name: str) -> Input:
+        said = self._declared.get(name)
+        if said is None:
+            return Input(name)
+
+        return Input(name, said.annotation, said.default, said.description)
 
     def _link(self, definition: Task[..., Any], dependency: Any) -> Link:
         """Return a dependency with its name looked up."""

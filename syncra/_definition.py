@@ -51,6 +51,10 @@ class Definition(Drawable, Mapping[str, "Task[..., Any]"]):
             raise ValueError("a graph's name cannot be empty")
 
         self.name = name if name is not None else "graph"
+        #: What it is for.
+        self.description: str | None = None
+        #: What it says itself of its inputs.
+        self._declared: dict[str, Input] = {}
         self._limits = dict(limits or {})
         self._tasks: dict[str, Task[..., Any]] = {}
         self._overrides: dict[str, Callable[..., Any]] = {}
@@ -294,7 +298,7 @@ class Definition(Drawable, Mapping[str, "Task[..., Any]"]):
         """Return what compiles some of the tasks, as overridden unless said so."""
         if overrides is None:
             overrides = self._overrides
-        return Compiler(self.name, tasks, overrides, self._limits)
+        return Compiler(self.name, tasks, overrides, self._limits, self._declared)
 
     def _compiled_for(self, whole: Compiled, targets: Iterable[Target]) -> Compiled:
         names = self.names_of(targets)

@@ -14,6 +14,7 @@ from ._options import (
     new_task,
     options_from,
 )
+from ._storable import Storable
 from ._task import DEFAULT_OPTIONS, Task
 from .executors import check_executor
 from .executors.threads import checked_workers
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     R = TypeVar("R")
 
 
-class Graph(Definition):
+class Graph(Storable, Definition):
     """Collect tasks that depend on one another, and run them.
 
     A graph is a mapping of name to `Task`, in the order the tasks were added. Calling

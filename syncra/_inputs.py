@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._names import hint, listed, nearest
-from ._signature import signature_of
+from ._signature import EMPTY, signature_of
 from .errors import InputError
 
 TYPE_CHECKING = False
@@ -17,21 +17,58 @@ if TYPE_CHECKING:
 class Input:
     """Describe an input of a graph: a parameter that the caller has to fill.
 
+    A graph that was read from a file may say more of it than its tasks do.
+
     Attributes:
         name: name of the parameter.
-        annotation: its annotation in the first task that has one, or None.
+        annotation: the type that the graph declares, or else its annotation in the
+            first task that has one, or None.
+        default: what it is if the caller gives nothing; `Input.empty` if there is
+            nothing that it could be then.
+        description: what the graph says it is for, or None.
         tasks: names of the tasks that receive it.
     """
 
-    __slots__ = ("annotation", "name", "tasks")
+    __slots__ = ("annotation", "default", "description", "name", "tasks")
 
-    def __init__(self, name: str) -> None:
+    #: The default of an input that has none.
+    empty: Any = EMPTY
+
+    def __init__(
+        self,
+        name: str,
+        annotation: Any = None,
+        default: Any = EMPTY,
+        description: str | None = None,
+    ) -> None:
         self.name = name
-        self.annotation: Any = None
+        self.annotation = annotation
+        self.default = default
+        self.description = description
         self.tasks: list[str] = []
+
+    @property
+    def is_required(self) -> bool:
+        """Return whether the caller has to give it."""
+        return self.default is EMPTY
 
     def __repr__(self) -> str:
         return f"<Input {self.name!r} of {listed(self.tasks)}>"
+
+
+def with_defaults(compiled: Compiled, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the inputs of a run, with defaults for those that were not given.
+
+    Each run has lists and mappings of its own, since its tasks may change them.
+    """
+    from copy import deepcopy
+
+    defaults = {
+        name: deepcopy(found.default)
+        for name, found in compiled.inputs.items()
+        if found.default is not EMPTY and name not in given
+    }
+    return {**defaults, **given} if defaults else given
 
 
 def check_inputs(

@@ -32,12 +32,17 @@ def nested(inner: Graph, outer: Graph) -> Callable[..., Any]:
 
     run_graph: Any = run_async if inner.is_async else run_sync
     run_graph.__name__ = run_graph.__qualname__ = inner.name
+    run_graph.runs_graph = inner
     run_graph.stays_here = True  # its own tasks run where their graph says
     run_graph.__doc__ = f"Run graph {inner.name!r} and return its run."
     run_graph.__signature__ = inspect.Signature(
         [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY)
-            for name in inner.inputs
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if found.is_required else found.default,
+            )
+            for name, found in inner.inputs.items()
         ]
     )
     function: Callable[..., Any] = run_graph

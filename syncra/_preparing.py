@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._core.policy import seconds
 from ._engine import Engine
-from ._inputs import check_inputs
+from ._inputs import check_inputs, with_defaults
 from ._options import Settings, check_on_error
 from .executors import check_executor
 from .executors.threads import checked_workers
@@ -71,6 +71,7 @@ def prepare(
     compiled = graph.compiled(targets)
     if inputs or compiled.inputs:
         if inputs.keys() != compiled.inputs.keys():
+            inputs = with_defaults(compiled, inputs)
             known = graph.accepted_inputs(partly=targets is not None)
             check_inputs(compiled, inputs, known)
     if keep != "all":

@@ -6,9 +6,9 @@ from threading import Lock
 
 from ._graph import Graph
 from ._names import hint, nearest
+from ._registered import graphs as _graphs
 from .errors import GraphNotFoundError
 
-_graphs: dict[str, Graph] = {}
 _lock = Lock()
 
 
@@ -29,7 +29,7 @@ def get_graph(name: str) -> Graph:
         >>> get_graph("hello")(name="Ada")[greet]
         'Hello, Ada!'
     """
-    graph = _graphs.get(name)
+    graph: Graph | None = _graphs.get(name)
     if graph is None:
         raise _not_found(name)
 
@@ -60,7 +60,7 @@ def delete_graph(name: str) -> None:
 def graph_of_name(name: str) -> Graph:
     """Return the graph of this name, made if there is none."""
     with _lock:
-        graph = _graphs.get(name)
+        graph: Graph | None = _graphs.get(name)
         if graph is None:
             graph = _graphs[name] = Graph(name)
         return graph

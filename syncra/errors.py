@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._command_result import CommandResult
+    from ._files.problems import Problem
 
 __all__ = [
     "CommandFailed",
@@ -22,6 +23,7 @@ __all__ = [
     "DontRetry",
     "DrawingFailed",
     "DuplicateTaskError",
+    "FlowFileError",
     "GraphError",
     "GraphNotFoundError",
     "InputError",
@@ -122,6 +124,20 @@ class SignatureError(GraphError, TypeError):
         super().__init__(message)
         self.task = task
         self.parameter = parameter
+
+
+class FlowFileError(SyncraError, ValueError):
+    """Report what is wrong with a file, or a mapping, that is to define a graph.
+
+    Attributes:
+        problems: all that was found, each with `file`, `line`, `column`, `path` (such
+            as "tasks[2].retry.attempts") and `message`; file, line and column are None
+            where they are not known.
+    """
+
+    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class InputError(SyncraError, TypeError):

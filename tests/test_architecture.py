@@ -17,6 +17,7 @@ import pytest
 
 import syncra
 from syncra import errors
+from syncra._files.problems import Problem
 
 PACKAGE = Path(syncra.__file__).parent
 
@@ -26,7 +27,10 @@ FLOORS = (
     # What anybody may use.
     {"errors", "_children", "_clock", "_entry", "_interpreter", "_loops", "_names"}
     | {"_origins", "_redaction", "_tracebacks"},
-    {"_alarm"},
+    {"_alarm", "_annotations"},
+    # Values from text and JSON.
+    {"_plain_values"},
+    {"_conversion"},
     # Processes, and what passes between them; much of it runs in a child.
     {"_processes", "_processes.keeper", "_processes.logs", "_processes.wire"},
     {"_processes.entry"},
@@ -105,11 +109,29 @@ FLOORS = (
     {"_command_result", "_placeholders", "_process"},
     {"_command"},
     {"_declare_command"},
+    # Graphs from files.
+    {"_files", "_files.bounds", "_files.problems", "_files.types", "_registered"},
+    {"_files.entries", "_files.functions", "_files.schema", "_files.tracing"},
+    {"_files.json_text", "_files.toml_text", "_files.yaml_text"},
+    {"_files.document", "_files.saving"},
+    {"_files.building"},
+    {"_files.loading"},
+    {"_storable"},
     # A definition that can be run, and what users write.
     {"_nested", "_preparing"},
     {"_graph"},
     {"_registry"},
     {"_decorator"},
+    # The command line.
+    {"cli._arguments", "cli._problems"},
+    {"cli._streams"},
+    {"cli._output"},
+    {"cli._completion", "cli._outcome", "cli._target", "cli._values"},
+    {"cli._check", "cli._list", "cli._plan", "cli._show"},
+    {"cli._run"},
+    {"cli._parser"},
+    {"cli"},
+    {"__main__"},
     {"__init__"},
 )
 
@@ -362,6 +384,7 @@ PLAUSIBLE = {
     "Exception": ValueError("inner"),
     "Mapping[str, object]": {"key": 1},
     "Mapping[str, str]": {"key": "value"},
+    "Sequence[Problem]": (Problem("flow.json", 2, 5, "tasks[0]", "some message"),),
     "Sequence[object]": (1, "two"),
     "Sequence[str]": ("one", "two"),
     "bool": True,

@@ -72,8 +72,8 @@ def _import(place: Place, stand_in: ModuleType) -> None:
     except ReachedRun:
         pass
     except BaseException:
-        sys.modules["__main__"] = stand_in  # the next one sees the error too
-        del sys.modules["__mp_main__"]
+        # The next one sees the error too.
+        sys.modules["__main__"] = sys.modules["__mp_main__"] = stand_in
         raise
     finally:
         program.importing = False

@@ -133,7 +133,9 @@ class Worker:
         self._keeper.become(given)
         if not isinstance(sys.modules.get("__main__"), LazyMain):
             if "__mp_main__" not in sys.modules and given["main"] != "here":
-                sys.modules["__main__"] = LazyMain(given["main"])
+                main = LazyMain(given["main"])
+                # In a file that was imported to be run functions know the latter name.
+                sys.modules["__main__"] = sys.modules["__mp_main__"] = main
         self._context = Context()
         if given["levels"] is not None:
             from .logs import forward

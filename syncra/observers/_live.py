@@ -50,8 +50,11 @@ SIGNS = {
 class Live(View):
     """Draw a bar, what is running and for how long; failures stay above it."""
 
-    def __init__(self, run: Run, stream: TextIO) -> None:
+    def __init__(
+        self, run: Run, stream: TextIO, summary: bool = True, redirect: bool = False
+    ) -> None:
         super().__init__(run)
+        self._with_summary = summary
         self._console = Console(file=stream)
         self._plain = not _is_utf_8(stream)
         self._live = rich.live.Live(
@@ -59,8 +62,8 @@ class Live(View):
             get_renderable=self._drawn,
             refresh_per_second=REFRESHES,
             transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
+            redirect_stdout=redirect,
+            redirect_stderr=redirect,
         )
 
     def begin(self) -> None:
@@ -79,7 +82,8 @@ class Live(View):
             atexit.unregister(self._live.stop)
         if with_table and self.size:
             self._console.print(self._table())
-        self._console.print(self._summary())
+        if self._with_summary:
+            self._console.print(self._summary())
 
     def _drawn(self) -> Group:
         """Return what is shown at this moment. Called by a thread of rich's."""

@@ -34,6 +34,10 @@ class ProgressDisplay(Observer):
             output of a cell; or "auto": in a notebook that, on a terminal "live" if
             rich is installed, elsewhere "lines" with rich and "log" without.
         table: whether the end shows a table of the tasks.
+        summary: whether a live display leaves behind how many tasks came to which end.
+        redirect: whether what the program prints meanwhile is shown above a live
+            display, which it would disturb; for this `sys.stdout` and `sys.stderr` are
+            others as long as the run goes on.
         stream: where to write; the standard error at the start of the run if None.
 
     Raises:
@@ -52,7 +56,13 @@ class ProgressDisplay(Observer):
     """
 
     def __init__(
-        self, *, style: str = "auto", table: bool = True, stream: TextIO | None = None
+        self,
+        *,
+        style: str = "auto",
+        table: bool = True,
+        summary: bool = True,
+        redirect: bool = False,
+        stream: TextIO | None = None,
     ) -> None:
         if style not in STYLES:
             raise ValueError(f"style is one of {', '.join(STYLES)}, got {style!r}")
@@ -62,13 +72,15 @@ class ProgressDisplay(Observer):
 
         self._style = style
         self._table = table
+        self._summary = summary
+        self._redirect = redirect
         self._stream = stream
         self._views: dict[str, View] = {}
 
     def run_started(self, run: Run) -> None:
         """Begin to show a run."""
         stream = self._stream or sys.stderr
-        view = _view_of(self._style, run, stream)
+        view = self._view_of(run, stream)
         self._views[run.id] = view
         view.begin()
 
@@ -97,6 +109,29 @@ class ProgressDisplay(Observer):
     def run_finished(self, run: Run) -> None:
         """Show the end of a run, and the table of its tasks."""
         self._views.pop(run.id).end(self._table)
+
+    def _view_of(self, run: Run, stream: TextIO) -> View:
+        """Return what shows a run."""
+        style = _best_style(stream) if self._style == "auto" else self._style
+        if style == "live":
+            from ._live import Live
+
+            return Live(run, stream, self._summary, self._redirect)
+
+        if style == "notebook":
+            from ._notebook import Cell
+
+            return Cell(run)
+
+        if style == "log":
+            logger = getLogger("syncra.progress")
+            return Lines(run, logger.info, logger.warning)
+
+        def write(text: str) -> None:
+            stream.write(f"{text}\n")
+            stream.flush()
+
+        return Lines(run, write, write)
 
 
 class Lines(View):
@@ -139,31 +174,6 @@ def display_of(progress: object, whose: str) -> tuple[object, ...]:
         )
 
     return (ProgressDisplay(),) if progress else ()
-
-
-def _view_of(style: str, run: Run, stream: TextIO) -> View:
-    """Return how a run is shown in a style."""
-    if style == "auto":
-        style = _best_style(stream)
-    if style == "live":
-        from ._live import Live
-
-        return Live(run, stream)
-
-    if style == "notebook":
-        from ._notebook import Cell
-
-        return Cell(run)
-
-    if style == "log":
-        logger = getLogger("syncra.progress")
-        return Lines(run, logger.info, logger.warning)
-
-    def write(text: str) -> None:
-        stream.write(f"{text}\n")
-        stream.flush()
-
-    return Lines(run, write, write)
 
 
 def _best_style(stream: TextIO) -> str:

@@ -1,0 +1,523 @@
+"""`syncra` through pipes: what is run, what is said of it, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cli_helpers import COMMAND, ENVIRONMENT, PROJECT, cli, copied, started
+
+from syncra.cli import main
+
+#: Takes arguments, returns the exit code and what was on both streams.
+Here = Callable[..., tuple[int, str, str]]
+
+INPUTS = ("--input", "path=sales.csv", "-i", "since=")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return copied(tmp_path)
+
+
+@pytest.fixture
+def here(monkeypatch, capsys) -> Iterator[Here]:
+    """Run commands that go wrong soon in this process, which is much faster."""
+    before = dict(sys.modules)
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.setattr(sys, "argv", sys.argv.copy())
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        return code, *capsys.readouterr()
+
+    yield run
+    for name in sys.modules.keys() - before.keys():
+        if not name.startswith("syncra"):
+            del sys.modules[name]
+    sys.modules["__main__"] = before["__main__"]
+
+
+def test_results_go_to_standard_output_and_all_else_does_not() -> None:
+    done = cli("run", "etl.py", *INPUTS)
+
+    assert done.returncode == 0
+    assert done.stdout == "total: 9.0\nitems: ['rye', 'tea']\n"
+    assert "4/4 [100.0%]" in done.stderr
+    assert "sales: 4 succeeded in" in done.stderr
+
+
+def test_a_result_that_is_a_text_is_shown_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "texts.py").write_text(
+        "from syncra import Graph\ng = Graph()\n"
+        "g.add(lambda: 'one\\n\\ntwo\\n', name='some')\n"
+        "g.add(lambda: '\\n'.join(map(str, range(22))), name='many')\n"
+        "g.add(lambda: '', name='none')\n"
+        "g.add(lambda: list(range(10**6)), name='numbers')\n"
+        "g.add(lambda: 'x' * 10**6, name='long')\n",
+        encoding="utf-8",
+    )
+    done = cli("run", "texts.py", "-q", cwd=tmp_path)
+
+    assert done.stdout.startswith("some:\n  one\n\n  two\nmany:\n  0\n")
+    assert "\n  19\n  ... and 2 more lines\nnone:\nnumbers: [0, 1, " in done.stdout
+    assert "long: 'xxx" in done.stdout
+    assert len(done.stdout) < 700
+
+
+def test_quiet_leaves_nothing_but_results() -> None:
+    done = cli("run", "etl.py:sales", *INPUTS, "--quiet", "--target", "total")
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "total: 9.0\n", "")
+
+
+def test_json_is_all_there_is_on_standard_output(project: Path) -> None:
+    (project / "loud.py").write_text(
+        "import subprocess\nfrom syncra import Graph\nprint('imported')\n"
+        "graph = Graph('loud')\n"
+        "@graph.task(executor='processes')\ndef away(): print('away'); return 1\n"
+        "@graph.task\ndef here(): print('here'); return 2\n"
+        "graph.command(['echo', 'command'], name='echo', capture_output=False)\n",
+        encoding="utf-8",
+    )
+    done = cli("run", "loud.py", "--json", cwd=project)
+
+    found = json.loads(done.stdout)
+    assert {"imported", "away", "here", "command"} <= set(done.stderr.split("\n"))
+    assert found["state"] == "succeeded"
+    assert found["exit_code"] == done.returncode == 0
+    assert found["results"]["away"] == 1
+    assert len(found["run_id"]) == 16
+    assert [record["state"] for record in found["records"]] == ["succeeded"] * 3
+
+
+def test_json_says_which_results_it_has_no_form_for(project: Path) -> None:
+    done = cli("run", "values.py", "--json", "-t", "made", "-t", "odd", cwd=project)
+
+    results = json.loads(done.stdout)["results"]
+    lock = results["made"].pop("lock")
+    assert results["made"] == {
+        "day": "2026-01-31",
+        "item": {"name": "tea", "price": "3.50"},
+        "colour": "r",
+        "pair": [1, 2],
+    }
+    assert lock["$repr"].startswith("<unlocked _thread.lock")
+    assert lock["$type"] == "_thread.lock"
+    assert results["odd"] == {"$repr": "nan", "$type": "builtins.float"}
+
+
+def test_inputs_become_what_the_annotations_ask_for(project: Path) -> None:
+    (project / "text").write_text("7\n", encoding="utf-8")
+    (project / "given.json").write_text(
+        json.dumps({"item": {"name": "tea", "price": 3.5}, "mode": "fast", "count": 1}),
+        encoding="utf-8",
+    )
+    number = "12345678-1234-5678-1234-567812345678"
+    texts = [
+        *("count=@text", "share=.5", "loud=yes", "path=a b", "day=2026-01-31"),
+        *("colour=RED", "names=x, y", f"number={number}", "anything=@-", "bare=@@x"),
+    ]
+    done = cli(
+        *("run", "values.py", "--inputs", "given.json", "--json", "-t", "told"),
+        *(f"--input={text}" for text in texts),
+        cwd=project,
+        stdin='{"deep": [1]}',
+    )
+
+    assert json.loads(done.stdout)["results"]["told"] == [
+        *("7", "0.5", "True", "PosixPath('a b')", "datetime.date(2026, 1, 31)"),
+        *("<Colour.RED: 'r'>", "['x', 'y']"),
+        "Item(name='tea', price=Decimal('3.5'))",
+        *("'fast'", f"UUID('{number}')", "{'deep': [1]}", "'@x'"),
+    ]
+
+
+def test_all_that_is_wrong_with_inputs_is_told_at_once() -> None:
+    done = cli("run", "etl.py", "-i", "sicne=2026-01-31", "-i", "since=yesterday")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no input 'sicne'; the graph takes 'path', 'since'. Did you" in done.stderr
+    assert "input 'path' is missing, which task 'read'" in done.stderr
+    assert "expected a date such as 2026-01-31, got 'yesterday'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_task_that_fails_shows_its_own_traceback_and_nothing_of_ours() -> None:
+    done = cli("run", "broken.py")
+
+    assert done.returncode == 1
+    assert done.stdout == "count: 1\n"
+    assert 'broken.py", line 17, in total' in done.stderr
+    assert "KeyError: 'gin'" in done.stderr
+    assert "because of 'total'" in done.stderr
+    assert "/syncra/" not in done.stderr.replace(str(PROJECT), "")
+
+
+def test_fault_116_what_acts_on_a_terminal_is_not_written_to_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "evil.py").write_text(
+        "from syncra import Graph\ng = Graph('evil\\x1b[2J', on_error='continue')\n"
+        "def bad(): raise ValueError('\\x1b]0;title\\x07\\x1b[31mred')\n"
+        "g.add(bad, name='bad\\x1b[2J')\n"
+        "g.add(lambda: '\\x1b[31mred', name='good')\n",
+        encoding="utf-8",
+    )
+    done = cli("run", "evil.py", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert "ValueError: red" in done.stderr
+    assert "good: " in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+    for command in ("show", "list", "check"):
+        assert "\x1b" not in cli(command, "evil.py", cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize("policy", ["raise", "rollback"])
+def test_the_policy_and_the_executor_can_be_given(policy: str) -> None:
+    done = cli("run", "broken.py", "--on-error", policy, "--executor", "processes")
+
+    assert done.returncode == 1
+    assert 'broken.py", line 17, in total' in done.stderr
+    assert "/syncra/" not in done.stderr.replace(str(PROJECT), "")
+
+
+def test_functions_of_a_file_are_found_in_processes(project: Path) -> None:
+    # A module of that name is there already, and what runs a graph is not run again.
+    lines = (project / "etl.py").read_text(encoding="utf-8").replace("None", "float")
+    (project / "json.py").write_text(
+        f"{lines}\nsales(path='nothing')\nraise SystemExit('never here')\n",
+        encoding="utf-8",
+    )
+    done = cli(
+        *("run", "json.py", "-i", "path=sales.csv", "-i", "since=2026-01-31"),
+        *("--executor", "processes", "-j", "1", "--all-results"),
+        cwd=project,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "total: 5.5" in done.stdout
+    assert "recent: [{" in done.stdout
+    assert "runs a graph, so the file is not read from there on" in done.stderr
+
+
+def test_report_and_trace_are_written_also_when_the_run_has_failed(
+    project: Path,
+) -> None:
+    files = ("--report", "run.html", "--trace", "run.json")
+    done = cli("run", "broken.py", "--quiet", *files, cwd=project)
+
+    assert done.returncode == 1
+    assert "KeyError" in (project / "run.html").read_text(encoding="utf-8")
+    assert json.loads((project / "run.json").read_text(encoding="utf-8"))
+
+
+def test_what_cannot_be_written_is_told_before_the_run() -> None:
+    done = cli("run", "etl.py", *INPUTS, "--report", "nowhere/run.html")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "nowhere/run.html cannot be written: there is no directory" in done.stderr
+
+
+def test_log_records_have_the_names_of_their_tasks(project: Path) -> None:
+    (project / "logs.py").write_text(
+        "import logging\nfrom syncra import Graph\ngraph = Graph('logs')\n"
+        "@graph.task\ndef load(): logging.getLogger('mine').info('loaded')\n",
+        encoding="utf-8",
+    )
+    done = cli("run", "logs.py", "--log-level", "info", cwd=project)
+
+    assert "INFO    mine [load]: loaded" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "elt.py"], "there is no file 'elt.py'. Did you mean 'etl.py'?"),
+        (["run", "shp:daily"], "there is no module 'shp'. Did you mean 'shop'?"),
+        (["run", "shop.report"], "there is no module 'shop.report'"),
+        (["run", "etl.py:slaes"], "only 'sales'. Did you mean 'sales'?"),
+        (["run", "etl.py", "-t", "totla"], "no task 'totla'. Did you mean 'total'?"),
+        (["run", "etl.py", "-i", "path"], "expected NAME=VALUE"),
+        (["run", "etl.py", "--inputs", "no.json"], "No such file"),
+        (["run", "etl.py", "--inputs", "etl.py"], "expected a file with a suffix"),
+        (["run", "shop"], "there is no graph in shop"),
+        (["run", "."], "'.' is no module"),
+        (["run", "./shop"], "./shop is a directory"),
+        (["run", "mistakes.py"], "several mistakes:\n  task 'clean'"),
+        (["run", ":x"], "names no graph"),
+        (["rum", "etl.py"], "Did you mean 'run'?"),
+        (["run", "etl.py", "--executor", "thread"], "Did you mean 'threads'?"),
+        (["run", "etl.py", "--inptu", "a=1"], "Did you mean '--input'?"),
+        (["run", "etl.py", "-j", "0"], "expected a positive number, got '0'"),
+        (["run", "etl.py", "--timeout", "soon"], "expected seconds such as 90"),
+        (["show", "etl.py", "-o", "x.jpeg"], "the suffix tells no format"),
+        (["run"], "the following arguments are required: TARGET"),
+        ([], "usage: syncra"),
+    ],
+)
+def test_wrong_use_is_told_in_a_paragraph(
+    here: Here, arguments: list[str], message: str
+) -> None:
+    code, output, said = here(*arguments)
+
+    assert (code, output) == (2, "")
+    assert message in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import nothing_of_that_name", "ModuleNotFoundError"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("def (", "SyntaxError"),
+        ("raise SystemExit(3)", "exits when it is imported"),
+        ("import sys; sys.exit()", "exits when it is imported"),
+        ("x = 1", "there is no graph in bad.py"),
+        (
+            "from syncra import Graph\na, b = Graph('a'), Graph('b')",
+            "there are several graphs in bad.py: 'a', 'b'. Name one of them, as in "
+            "bad.py:a",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_used(
+    here: Here, tmp_path: Path, monkeypatch, code: str, message: str
+) -> None:
+    (tmp_path / "bad.py").write_text(code, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    exit_code, output, said = here("run", "bad.py")
+
+    assert (exit_code, output) == (2, "")
+    assert message in said
+    assert "/syncra/" not in said
+    assert "<frozen" not in said
+
+
+def test_a_module_that_runs_a_graph_is_not_run(tmp_path: Path) -> None:
+    (tmp_path / "hasty.py").write_text(
+        "from syncra import Graph\ng = Graph()\ng.add(lambda: print('RUN'), name='a')\n"
+        "g()\n",
+        encoding="utf-8",
+    )
+    done = cli("show", "hasty:g", cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "module 'hasty' runs a graph when it is imported" in done.stderr
+    assert "hasty.py:4" in done.stderr
+
+
+def test_check_tells_all_mistakes() -> None:
+    done = cli("check", "mistakes.py")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "mistakes: 2 mistakes" in done.stderr
+    assert "Did you mean 'load'?" in done.stderr
+    assert "Did you mean 'clean'?" in done.stderr
+
+
+def test_faults_131_to_134_a_file_of_data_may_do_what_was_allowed(
+    tmp_path: Path,
+) -> None:
+    tasks = [
+        {"name": "listed", "command": ["echo", "hello"]},
+        {"name": "now", "function": "time.time"},
+        {"name": "own", "function": "mine:one", "after": ["now"]},
+    ]
+    (tmp_path / "flow.json").write_text(json.dumps({"tasks": tasks}), encoding="utf-8")
+    (tmp_path / "mine.py").write_text("def one(): return 1\n", encoding="utf-8")
+    done = cli("check", "flow.json", cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "flow.json has 2 problems" in done.stderr
+    assert "can allow it with --allow-commands" in done.stderr
+    assert "'time.time' is not in a package that this file may use" in done.stderr
+    allowed = ("--allow-commands", "--allow", "time", "--quiet")
+    done = cli("run", "flow.json", *allowed, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "listed: hello\n" in done.stdout
+    assert "own: 1" in done.stdout
+
+
+def test_check_of_what_is_wrong_already_where_it_is_declared(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text(
+        "from syncra import Graph\ng = Graph()\n@g.task\ndef rows(): yield 1\n",
+        encoding="utf-8",
+    )
+    done = cli("check", "bad.py", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert "task 'rows'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_list_and_plan_as_json() -> None:
+    assert json.loads(cli("list", "shop.reports", "--json").stdout) == [
+        {"graph": "daily", "attribute": "daily", "tasks": 2, "inputs": []},
+        {"graph": "prices", "attribute": None, "tasks": 2, "inputs": []},
+    ]
+    plan = json.loads(cli("plan", "etl.py", "-t", "total", "--json").stdout)
+    assert plan["not_needed"] == ["items"]
+    assert plan["inputs"] == ["path", "since"]
+    assert [
+        (task["task"], task["level"], task["where"], task["is_target"])
+        for task in plan["tasks"]
+    ] == [
+        ("read", 1, "threads", False),
+        ("recent", 2, "threads", False),
+        ("total", 3, "coroutines", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "beginning"),
+    [("text", "graph 'sales'"), ("mermaid", "---\ntitle"), ("dot", "digraph"),
+     ("json", "{"), ("html", "<!doctype html>")],
+)  # fmt: skip
+def test_show_in_each_format_there_and_in_a_file(
+    project: Path, form: str, beginning: str
+) -> None:
+    suffix = {"text": "txt", "mermaid": "mmd"}.get(form, form)
+    written = cli("show", "etl.py", "-o", f"out.{suffix}", cwd=project)
+    text = (project / f"out.{suffix}").read_text(encoding="utf-8")
+
+    assert (written.returncode, written.stdout, written.stderr) == (0, "", "")
+    assert text.startswith(beginning)
+    assert text.endswith("\n")
+    assert "recent" in text
+
+
+def test_a_reader_that_goes_away_ends_nothing_badly() -> None:
+    for command in (["show", "etl.py", "-f", "html"], ["--help"], ["list", "etl.py"]):
+        # The pipe is closed before anything is written.
+        reading, writing = os.pipe()
+        os.close(reading)
+        try:
+            done = subprocess.run(
+                [*COMMAND, *command],
+                cwd=PROJECT,
+                env=ENVIRONMENT,
+                stdout=writing,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+        finally:
+            os.close(writing)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_told() -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [*COMMAND, "list", "etl.py"],
+            cwd=PROJECT,
+            env=ENVIRONMENT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "syncra: the output cannot be written: No space left on device\n"
+    )
+
+
+def test_letters_that_an_encoding_lacks(tmp_path: Path) -> None:
+    (tmp_path / "letters.py").write_text(
+        "from syncra import Graph\ng = Graph('größe')\n"
+        "g.add(lambda: '✓ fertig', name='prüfen')\n",
+        encoding="utf-8",
+    )
+    without = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = cli("run", "letters.py", cwd=tmp_path, **without)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "pr\\xfcfen: \\u2713 fertig\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_fault_54_a_signal_ends_the_run_with_all_states_shown(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    process = started("run", "waits.py", "-i", f"file={tmp_path / 'never'}")
+    try:
+        for line in process.stderr:
+            if "1/3" in line:
+                process.send_signal(number)
+                break
+        output, said = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.communicate()
+
+    assert process.returncode == code
+    assert "quick    succeeded" in said
+    assert "patient  cancelled" in said
+    assert "slow: 1 succeeded, 2 cancelled" in said
+    assert "Traceback" not in said
+    assert "quick was here" in output
+
+
+def test_a_limit_for_the_run(tmp_path: Path) -> None:
+    never = f"file={tmp_path / 'never'}"
+    done = cli("run", "waits.py", "-i", never, "--timeout", "0.2", "--json")
+
+    found = json.loads(done.stdout)
+    assert done.returncode == found["exit_code"] == 1
+    assert found["state"] == "cancelled"
+    assert "0.2" in found["ended_by"]
+
+
+def test_without_extras_there_is_everything_but_what_they_are_for(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import sys\n"
+        "for name in ('rich', 'jinja2', 'shtab', 'graphviz'):\n"
+        "    sys.modules[name] = None\n"
+        "from syncra.cli import main\nsys.exit(main(sys.argv[1:]))\n"
+    )
+
+    def bare(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-P", "-c", code, *arguments],
+            cwd=PROJECT,
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    done = bare("run", "etl.py", *INPUTS)
+    assert (done.returncode, done.stdout.partition("\n")[0]) == (0, "total: 9.0")
+    assert "read    succeeded" in done.stderr
+    page = bare("show", "etl.py", "-f", "html")
+    assert "└─ items</pre>" in page.stdout
+    for arguments, command in (
+        (["run", "etl.py", "--report", str(tmp_path / "x.html")], "syncra[html]"),
+        (["--print-completion", "bash"], "syncra[completion]"),
+        (["show", "etl.py", "-f", "svg"], "syncra[viz]"),
+    ):
+        done = bare(*arguments)
+        assert done.returncode == 2
+        assert f"pip install '{command}'" in done.stderr
+        assert "Traceback" not in done.stderr
