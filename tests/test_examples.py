@@ -193,7 +193,6 @@ def test_commands_of_the_page(command: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", BY_SYNCRA)
 def test_commands_of_syncra_on_the_page(command: str, tmp_path: Path) -> None:
     """Each script's graph is found, with inputs that a shell can give."""
-    pytest.importorskip("syncra.cli", reason="there is no command line yet")
     if "service" in command:
         for name in NEEDED_BY_SERVICE:
             pytest.importorskip(name, reason=f"{name} is not installed")
