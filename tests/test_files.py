@@ -804,6 +804,7 @@ def test_places_in_yaml_with_line_breaks_of_its_own(tmp_path: Path) -> None:
     file = tmp_path / "flow.yaml"
     for text, place in {
         "[": (1, 2),
+        "---": (1, 4),
         'name: "a\u2028b"\nnmae: 1\n': (2, 1),
         "name: a\r\nnmae: 1\r\n": (2, 1),
         "# \u2028# x\nnmae: 1\n": (2, 1),

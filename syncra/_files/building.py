@@ -70,6 +70,7 @@ class Builder:
         self._named: set[str] = set()
         self._found: dict[str, Any] = {}
         self._unsound: set[Path] | None = None
+        self._is_advised = False
         self.is_complete = False
 
     def is_sound(self, path: Path) -> bool:
@@ -136,12 +137,13 @@ class Builder:
         for key in ("command", "shell"):
             if key in said and not self._allow_commands:
                 is_refused = True
-                self._problems.add(
-                    (*path, key),
-                    "this runs a program, which the file may not. Who trusts the file "
-                    "can allow it with allow_commands=True",
-                    of_key=True,
-                )
+                text = "this runs a program, which the file may not"
+                if not self._is_advised:
+                    text += (
+                        ". Who trusts the file can allow it with allow_commands=True"
+                    )
+                self._is_advised = True
+                self._problems.add((*path, key), text, of_key=True)
         log = said.get("log")
         if isinstance(log, str) and not self._allow_commands:
             parts = log.split("/")
