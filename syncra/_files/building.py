@@ -10,7 +10,7 @@ from .._names import hint, nearest
 from .._options import new_task
 from .._task import Part
 from ..errors import SyncraError
-from .functions import Functions, NotThere, Refused
+from .functions import Functions, NotThere, Refused, is_plain_exception
 from .problems import quoted
 
 TYPE_CHECKING = False
@@ -99,12 +99,18 @@ class Builder:
         for entry in entries.values():
             is_refused |= self._is_refused(entry.path, entry.said)
             self._check_limit((*entry.path, "limit"), entry.said)
+            if self._problems.are_too_many:
+                return
+
         if is_refused:
             return
 
         self._find_places(entries)
         for entry in entries.values():
             task = self._task(entry)
+            if self._problems.are_too_many:
+                return
+
             if task is not None:
                 self._tasks[entry.name] = task
         self.is_complete = len(self._tasks) == len(entries)
@@ -129,7 +135,7 @@ class Builder:
                 check = self._functions.check
                 is_refused |= self._is_refused_name(check, (*path, key), said[key])
         for where, name in _exceptions(said, path):
-            if ("." in name or ":" in name) and not name.startswith("syncra.errors"):
+            if not is_plain_exception(name):
                 check = self._functions.check_allowed
                 is_refused |= self._is_refused_name(check, where, name)
             else:
@@ -190,9 +196,11 @@ class Builder:
         for name, amount in wanted.items():
             where = path if isinstance(limit, str) else (*path, name)
             if name not in limits:
-                known = ", ".join(map(quoted, limits)) or "none"
-                text = f"the graph has no limit {quoted(name)}; its limits: {known}."
-                self._problems.add(where, text + hint(nearest(name, limits)))
+                text = f"the graph has no limit {quoted(name)}"
+                if self._problems.are_few:
+                    known = ", ".join(map(quoted, limits)) or "none"
+                    text += f"; its limits: {known}." + hint(nearest(name, limits))
+                self._problems.add(where, text)
             elif amount > limits[name]:
                 text = f"it takes {amount} of {limits[name]}, so it would never run"
                 self._problems.add(where, text)
