@@ -281,7 +281,8 @@ def test_a_rollback_undoes() -> None:
     assert files_tasks.UNDONE == [2]
 
 
-def test_defaults_hold_where_they_fit() -> None:
+def test_defaults_hold_where_they_fit(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
     graph = load(
         {
             "limits": {"db": 1},
