@@ -281,7 +281,8 @@ def test_a_rollback_undoes() -> None:
     assert files_tasks.UNDONE == [2]
 
 
-def test_defaults_hold_where_they_fit() -> None:
+def test_defaults_hold_where_they_fit(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
     graph = load(
         {
             "limits": {"db": 1},
@@ -804,6 +805,7 @@ def test_places_in_yaml_with_line_breaks_of_its_own(tmp_path: Path) -> None:
     file = tmp_path / "flow.yaml"
     for text, place in {
         "[": (1, 2),
+        "---": (1, 4),
         'name: "a\u2028b"\nnmae: 1\n': (2, 1),
         "name: a\r\nnmae: 1\r\n": (2, 1),
         "# \u2028# x\nnmae: 1\n": (2, 1),

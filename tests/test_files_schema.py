@@ -179,7 +179,7 @@ KEYS = {
 NAMES = st.sampled_from([*sorted(KEYS), "x", "", "a\n"])
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_we_say_what_jsonschema_says(theirs: Any, data: st.DataObject) -> None:
     """Of a document with a few things changed, taken out or put in."""

@@ -58,7 +58,10 @@ class Lines:
         self._begin = self._counted = 0
 
     def mark(self, offset: int) -> Mark:
-        """Return line and column of a place that is not before the last one."""
+        """Return line and column of a place; quickly if it is after the last one."""
+        if offset < self._counted:
+            return mark_at(self._text, offset)
+
         breaks = self._text.count("\n", self._counted, offset)
         if breaks:
             self._line += breaks

@@ -10,7 +10,7 @@ from .._names import hint, nearest
 from .._options import new_task
 from .._task import Part
 from ..errors import SyncraError
-from .functions import Functions, NotThere, Refused
+from .functions import Functions, NotThere, Refused, is_plain_exception
 from .problems import quoted
 
 TYPE_CHECKING = False
@@ -70,6 +70,7 @@ class Builder:
         self._named: set[str] = set()
         self._found: dict[str, Any] = {}
         self._unsound: set[Path] | None = None
+        self._is_advised = False
         self.is_complete = False
 
     def is_sound(self, path: Path) -> bool:
@@ -98,12 +99,18 @@ class Builder:
         for entry in entries.values():
             is_refused |= self._is_refused(entry.path, entry.said)
             self._check_limit((*entry.path, "limit"), entry.said)
+            if self._problems.are_too_many:
+                return
+
         if is_refused:
             return
 
         self._find_places(entries)
         for entry in entries.values():
             task = self._task(entry)
+            if self._problems.are_too_many:
+                return
+
             if task is not None:
                 self._tasks[entry.name] = task
         self.is_complete = len(self._tasks) == len(entries)
@@ -128,7 +135,7 @@ class Builder:
                 check = self._functions.check
                 is_refused |= self._is_refused_name(check, (*path, key), said[key])
         for where, name in _exceptions(said, path):
-            if ("." in name or ":" in name) and not name.startswith("syncra.errors"):
+            if not is_plain_exception(name):
                 check = self._functions.check_allowed
                 is_refused |= self._is_refused_name(check, where, name)
             else:
@@ -136,12 +143,13 @@ class Builder:
         for key in ("command", "shell"):
             if key in said and not self._allow_commands:
                 is_refused = True
-                self._problems.add(
-                    (*path, key),
-                    "this runs a program, which the file may not. Who trusts the file "
-                    "can allow it with allow_commands=True",
-                    of_key=True,
-                )
+                text = "this runs a program, which the file may not"
+                if not self._is_advised:
+                    text += (
+                        ". Who trusts the file can allow it with allow_commands=True"
+                    )
+                self._is_advised = True
+                self._problems.add((*path, key), text, of_key=True)
         log = said.get("log")
         if isinstance(log, str) and not self._allow_commands:
             parts = log.split("/")
@@ -188,9 +196,11 @@ class Builder:
         for name, amount in wanted.items():
             where = path if isinstance(limit, str) else (*path, name)
             if name not in limits:
-                known = ", ".join(map(quoted, limits)) or "none"
-                text = f"the graph has no limit {quoted(name)}; its limits: {known}."
-                self._problems.add(where, text + hint(nearest(name, limits)))
+                text = f"the graph has no limit {quoted(name)}"
+                if self._problems.are_few:
+                    known = ", ".join(map(quoted, limits)) or "none"
+                    text += f"; its limits: {known}." + hint(nearest(name, limits))
+                self._problems.add(where, text)
             elif amount > limits[name]:
                 text = f"it takes {amount} of {limits[name]}, so it would never run"
                 self._problems.add(where, text)

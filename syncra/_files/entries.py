@@ -93,7 +93,6 @@ class References:
     def __init__(self, entries: dict[str, Entry], problems: Problems) -> None:
         self._entries = entries
         self._problems = problems
-        self._unknown = 0
 
     def look_up(self) -> None:
         """Look up all of them, and look for cycles."""
@@ -133,8 +132,7 @@ class References:
 
     def _add_unknown(self, entry: Entry, path: Path, name: str) -> None:
         text = f"there is no task {quoted(name)}."
-        self._unknown += 1
-        if self._unknown <= MOST_SHOWN:  # to look for what was meant takes time
+        if self._problems.are_few:
             others = [other for other in self._entries if other != entry.name]
             text += hint(nearest(name, others))
         self._problems.add(path, text)

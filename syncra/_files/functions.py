@@ -141,7 +141,8 @@ class Functions:
             Refused: if it may not be used.
             NotThere: if there is none.
         """
-        if "." not in name and ":" not in name:
+        if is_plain_exception(name):
+            name = re.split("[.:]", name)[-1]
             found = getattr(builtins, name, None) or getattr(errors, name, None)
             if isinstance(found, type) and issubclass(found, BaseException):
                 return found
@@ -151,9 +152,6 @@ class Functions:
                 f"there is no exception {quoted(name)} among the builtins and in "
                 f"syncra.errors." + hint(nearest(name, [*known, *errors.__all__]))
             )
-
-        if name.replace(":", ".").startswith("syncra.errors."):
-            return self.exception(name[len("syncra.errors.") :])
 
         self.check_allowed(name)
         found = self._resolved(name)
@@ -292,6 +290,12 @@ def layers_of(function: Any) -> list[Any]:
         if not isinstance(layer, (type, *_SLOTS)) and not hasattr(layer, "__code__"):
             to_see.append(getattr(type(layer), "__call__", None))
     return layers
+
+
+def is_plain_exception(name: str) -> bool:
+    """Return whether a name is to be that of a builtin exception or one of ours."""
+    module, dot, last = name.replace(":", ".").rpartition(".")
+    return not dot or (module == "syncra.errors" and bool(last))
 
 
 def is_below(name: str, package: str) -> bool:

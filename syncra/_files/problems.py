@@ -90,6 +90,16 @@ class Problems:
         self.found: list[Found] = []
         self._left_out = 0
 
+    @property
+    def are_few(self) -> bool:
+        """Return whether the next one is shown: to look for what was meant is slow."""
+        return len(self.found) < MOST_SHOWN
+
+    @property
+    def are_too_many(self) -> bool:
+        """Return whether no more are kept, so that nobody needs to look for them."""
+        return len(self.found) >= MOST_KEPT
+
     def add(
         self,
         path: Path,

@@ -85,7 +85,8 @@ class Checker:
             f"#/$defs/{name}": part for name, part in schema.get("$defs", {}).items()
         }
         self._patterns: dict[str, re.Pattern[str]] = {}
-        self._unknown_keys = 0
+        #: How often what was meant has been looked for, which takes time.
+        self._hints = 0
 
     def findings(self, data: Any, schema: Any) -> list[Finding]:
         """Return all that a schema says against a value.
@@ -126,7 +127,9 @@ class Checker:
                 self._add(value, schema, trail, found)
         if "enum" in schema and not _is_among(value, schema["enum"]):
             known = [str(one) for one in schema["enum"] if one is not None]
-            close = nearest(value, known) if isinstance(value, str) else None
+            self._hints += 1
+            is_text = isinstance(value, str) and self._hints <= MOST_SHOWN
+            close = nearest(value, known) if is_text else None
             text = f"expected one of {listed(known)}, found {found_text(value)}."
             found.append((trail, text + hint(close), False))
         for keyword in ("anyOf", "oneOf"):
@@ -208,9 +211,9 @@ class Checker:
             return f"{quoted(key)} has no place here, since the key above says it"
 
         text = f"unknown key {quoted(key)}"
-        self._unknown_keys += 1
-        if self._unknown_keys > MOST_SHOWN:
-            return text  # to look for what was meant takes time
+        self._hints += 1
+        if self._hints > MOST_SHOWN:
+            return text
 
         impossible = {
             name

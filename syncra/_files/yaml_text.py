@@ -96,11 +96,14 @@ class _Reader:
         """
         documents = 0
         lines = Lines(text)
-        # What is a line break for PyYAML only, and not for editors.
-        is_odd = _ODD_BREAK.search(text) is not None
+        # Line breaks for PyYAML only, not for editors; and without one at the end it
+        # speaks of a line that is not there.
+        is_odd = _ODD_BREAK.search(text) is not None or not text.endswith("\n")
         for event in _events(text):
             at = event.start_mark
-            mark = lines.mark(at.index) if is_odd else (at.line + 1, at.column + 1)
+            mark = (at.line + 1, at.column + 1)
+            if is_odd:
+                mark = lines.mark(min(at.index, len(text)))
             kind = type(event).__name__
             if kind == "DocumentStartEvent":
                 documents += 1

@@ -319,6 +319,35 @@ def test_fault_133_mappings_that_hold_themselves() -> None:
             Graph.from_dict(hostile)
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"function": "files_tasks:nothing_{}"},
+        {"function": "files_tasks:fail", "limit": "limit_{}"},
+        {"function": "files_tasks:fail", "retry": {"attempts": 2, "on": "Error{}"}},
+        {"function": "files_tasks:fail", "key_{}": 1},
+        {"function": "files_tasks:fail", "executor": "{}"},
+        {"function": "files_tasks:fail", "after": "nobody_{}"},
+        {"function": "elsewhere:nothing_{}"},
+    ],
+    ids=["function", "limit", "exception", "key", "executor", "task", "module"],
+)
+def test_fault_133_very_many_mistakes(task: dict[str, object]) -> None:
+    """To say what was meant takes time, so it is said of those that are shown."""
+    count = 4_000
+    limits = {f"limit{number}": 1 for number in range(count)}
+    text = json.dumps(task)
+    tasks = {
+        str(number): json.loads(text.replace("{}", str(number)))
+        for number in range(count)
+    }
+    with pytest.raises(FlowFileError, match=r"has \d{4,} problems") as caught:
+        Graph.from_dict({"limits": limits, "tasks": tasks}, allow="files_tasks")
+    assert len(caught.value.problems) == 1_000
+    assert len(str(caught.value).splitlines()) == 22
+
+
 def test_fault_134_nothing_is_filled_in_from_the_environment(monkeypatch) -> None:
     """Texts are what they are."""
     monkeypatch.setenv("SECRET", "s3cret")
