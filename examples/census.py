@@ -25,7 +25,7 @@ The graph of the module, `graph`, is another way to the same result. Its tasks a
 before anybody knows of a tree, so each has a share of the files, which it reads and
 parses. It is what a command runs:
 
-    syncra run examples/census.py --input root=syncra --input top=5
+    syncra run examples/census.py --input root=stdlib --input top=5
 """
 
 import argparse
@@ -259,6 +259,11 @@ def build_graph(root: Path, processes: Processes | None = None) -> Graph:
     return graph
 
 
+def tree(root: Path) -> Path:
+    """Return the directory of a tree; "stdlib" is that of the standard library."""
+    return Path(sysconfig.get_path("stdlib")) if root == Path("stdlib") else root
+
+
 def count_share(
     root: Path, files: dict[str, list[str]], *, share: int, top: int
 ) -> list[Count]:
@@ -490,12 +495,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 graph = Graph("census")
-graph.add(files_by_package, name="files")
+graph.add(tree)
+graph.add(files_by_package, name="files", dependencies={"root": tree})
 for number in range(SHARES):
     graph.add(
         count_share,
         name=f"count:{number + 1}",
-        dependencies={"files": "files"},
+        dependencies={"root": tree, "files": "files"},
         kwargs={"share": number},
     )
 graph.add(

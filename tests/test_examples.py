@@ -197,7 +197,7 @@ def test_commands_of_syncra_on_the_page(command: str, tmp_path: Path) -> None:
         for name in NEEDED_BY_SERVICE:
             pytest.importorskip(name, reason=f"{name} is not installed")
     (tmp_path / "examples").symlink_to(EXAMPLES)
-    (tmp_path / "syncra").symlink_to(Path(syncra.__file__).parent)
+    (tmp_path / "LICENSE").symlink_to(EXAMPLES.parent / "LICENSE")
     process = subprocess.run(
         [sys.executable, "-P", "-m", "syncra", *shlex.split(command)],
         cwd=tmp_path,
@@ -209,8 +209,14 @@ def test_commands_of_syncra_on_the_page(command: str, tmp_path: Path) -> None:
     )
     assert process.returncode == 0, process.stdout + process.stderr
     assert "Traceback" not in process.stderr
-    expected = {"run": "tables", "show": "charge", "check": "offer"}
-    assert expected[command.split(maxsplit=1)[0]] in process.stdout
+    expected = {
+        "run examples/flow.json": "170 words in 21 lines",
+        "run": "tables",
+        "show": "charge",
+        "check": "offer",
+    }
+    text = next(expected[begin] for begin in expected if command.startswith(begin))
+    assert text in process.stdout
 
 
 # The census as one graph, whose tasks are there before it knows of a tree.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MOST_FAILURES = 5
 MOST_RESULTS = 20
 #: The most lines of a result that is a text.
-MOST_LINES = 20
+MOST_LINES = 100
 #: The most letters of a result on a terminal, and of one in JSON that has no such form.
 LENGTH_OF_A_RESULT = 300
 LENGTH_OF_A_REPR = 10_000
