@@ -139,7 +139,10 @@ def make_parser() -> argparse.ArgumentParser:
             sub,
             "--allow-commands",
             action="store_true",
-            help="let a file of data run programs",
+            default=name != "run",  # to look at a file runs nothing of it
+            help="let a file of data run programs"
+            if name == "run"
+            else argparse.SUPPRESS,
         )
     return parser
 

@@ -64,7 +64,7 @@ def load(options: argparse.Namespace) -> tuple[Loaded, str]:
     Parameters:
         options: `target`: `module:graph`, a file, or `file.py:graph`; `allow`: packages
             that a file of data may name functions of; `allow_commands`: whether it may
-            run programs.
+            have tasks that run programs.
 
     Raises:
         Problem: if it is not found, cannot be imported or has no graphs.

@@ -336,12 +336,14 @@ def test_faults_131_to_134_a_file_of_data_may_do_what_was_allowed(
     ]
     (tmp_path / "flow.json").write_text(json.dumps({"tasks": tasks}), encoding="utf-8")
     (tmp_path / "mine.py").write_text("def one(): return 1\n", encoding="utf-8")
-    done = cli("check", "flow.json", cwd=tmp_path)
+    done = cli("run", "flow.json", cwd=tmp_path)
 
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert "flow.json has 2 problems" in done.stderr
     assert "can allow it with --allow-commands" in done.stderr
     assert "'time.time' is not in a package that this file may use" in done.stderr
+    done = cli("check", "flow.json", "--allow", "time", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr  # which runs nothing of it
     allowed = ("--allow-commands", "--allow", "time", "--quiet")
     done = cli("run", "flow.json", *allowed, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
