@@ -344,6 +344,7 @@ class Graph(Definition):
             observers: who is told what happens in the run, after those of the graph.
             progress: whether to show how the run goes on; or a `ProgressDisplay`, which
                 says how.
+            n_jobs: another spelling of `max_concurrency`.
 
         Raises:
             GraphError: if the graph has a mistake.

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         keep: Keep
         observers: Iterable[object]
         progress: bool | ProgressDisplay
+        n_jobs: int | None
 
 
 def new_task(

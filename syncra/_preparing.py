@@ -37,6 +37,7 @@ def prepare(
     keep: Keep = "all",
     observers: Iterable[object] = (),
     progress: bool | ProgressDisplay = False,
+    n_jobs: int | None = None,
 ) -> Engine:
     """Return what will run a graph; see `Graph.run` for the parameters."""
     whose = f"run of graph {graph.name!r}"
@@ -51,9 +52,8 @@ def prepare(
     if grace is not None:
         settings.grace = seconds(grace, f"{whose}: grace", least=0.0)
     settings.max_concurrency = graph.max_concurrency
-    if max_concurrency is not None:
-        checked_workers(max_concurrency, f"{whose}: max_concurrency")
-        settings.max_concurrency = max_concurrency
+    if max_concurrency is not None or n_jobs is not None:
+        settings.max_concurrency = _most_running(max_concurrency, n_jobs, whose)
     settings.observers = graph.observers
     if observers != ():
         from .observers._protocol import checked_observers, without_repeats
@@ -70,13 +70,26 @@ def prepare(
     if inputs or compiled.inputs:
         if inputs.keys() != compiled.inputs.keys():
             known = graph.accepted_inputs(partly=targets is not None)
-            check_inputs(compiled, inputs, known)
+            check_inputs(compiled, inputs, known, prepare.__kwdefaults__ or ())
     if keep != "all":
         settings.kept = _kept(graph, compiled, keep, targets)
     if graph.log is not None or compiled.logs:
         settings.log_writer = _log_writer(graph, compiled)
         settings.observers = (settings.log_writer, *settings.observers)
     return Engine(compiled, inputs, settings, in_loop)
+
+
+def _most_running(
+    max_concurrency: int | None, n_jobs: int | None, whose: str
+) -> int | None:
+    """Return how many tasks may run at once, in whichever spelling that was given."""
+    if n_jobs is None:
+        return checked_workers(max_concurrency, f"{whose}: max_concurrency")
+
+    if max_concurrency is not None:
+        raise TypeError(f"{whose}: max_concurrency= and n_jobs= mean the same")
+
+    return checked_workers(n_jobs, f"{whose}: n_jobs")
 
 
 def _log_writer(graph: Graph, compiled: Compiled) -> LogWriter:

@@ -81,7 +81,8 @@ FLOORS = (
     # What a graph is.
     {"observers", "observers._base", "observers._log_file"},
     {"observers._protocol"},
-    {"_definition", "_options"},
+    {"_gathering", "_options"},
+    {"_definition"},
     # One run: who runs it, who ends it, who waits for it.
     {"observers._failure", "observers._log_filter", "observers._open_telemetry"}
     | {"observers._view"},

@@ -185,3 +185,16 @@ assert_type(graph.draw("graph.svg"), Path)
 assert_type(run.draw(Path("run.png"), direction=None, fold="auto"), Path)
 graph.to_dot(direction="RL")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 run.draw("run.svg", fold=False)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+# Tasks made by calling the class, and graphs that take them in.
+made = Task(name="made", func=plain, retry=2)
+made_async = Task(func=coroutine, dependencies=made)
+assert_type(made(3), str)
+assert_type(run[made], str)
+assert_type(run[made_async], str)
+gathering = Graph("gathering")
+gathering += made
+gathering += [made, made_async, plain]
+assert_type(gathering, Graph)
+assert_type(Graph.from_list("listed", [{"func": plain}]), Graph)
+Task(plain, nam="made")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
