@@ -8,6 +8,8 @@ now, and how all of it is written without these names.
 
 from __future__ import annotations
 
+from inspect import signature
+
 from syncra import Graph
 from syncra.errors import CycleError as CircularDependencyError
 from syncra.errors import TaskNotFoundError
@@ -322,6 +324,9 @@ class Process:
 
 class _Call:
     """Call the function of a task with its arguments and the results it waits for."""
+
+    # The same for all of them, so it is not found out for each.
+    __signature__ = signature(lambda *results: None)
 
     def __init__(self, task: Task) -> None:
         # Whoever looks for the place of a task or whether it is a coroutine function
