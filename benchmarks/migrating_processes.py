@@ -1,6 +1,7 @@
 """What those gain who come from Processes or from the first Syncra (taskade).
 
     python -m benchmarks.migrating_processes
+    python -m benchmarks.migrating_processes --log    # all tasks with one log file
 
 Each competitor makes a chain of tasks that take a result and pass it on, and runs it:
 that is what a script does. They take turns, and the best round of each counts, which
@@ -19,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from .machine import describe, version_of
@@ -27,6 +29,8 @@ from .timing import in_turns, timer, times_for
 ROUNDS = 15
 LENGTHS = (10, 400)
 PATIENCE = 60
+#: The log file of the tasks of Processes, as "path", if there is to be one.
+LOG: dict[str, str] = {}
 INSTALLED = {
     "processes": find_spec("processes") is not None,
     "taskade": find_spec("taskade") is not None,
@@ -47,7 +51,7 @@ def tasks_of_processes(module: Any, count: int) -> list[Any]:
         module.Task(
             f"task-{number}",
             func=increased,
-            log_path=None,
+            log_path=LOG.get("path"),
             dependencies=[
                 module.TaskDependency(
                     f"task-{number - 1}", use_result_as_additional_args=True
@@ -61,8 +65,12 @@ def tasks_of_processes(module: Any, count: int) -> list[Any]:
 def with_processes(count: int, parallel: bool) -> int:
     import processes
 
-    report = processes.Process(tasks_of_processes(processes, count)).run(parallel)
-    result: int = report.successes[f"task-{count - 1}"].result
+    with processes.Process(tasks_of_processes(processes, count)) as process:
+        report = process.run(parallel)
+    passed = getattr(report, "successes", None)
+    if passed is None:
+        passed = report.passed_tasks_results  # before 2.0
+    result: int = passed[f"task-{count - 1}"].result
     return result
 
 
@@ -196,6 +204,14 @@ WAYS: Sequence[Way] = (
 
 def main() -> None:
     """Measure, and print two tables in Markdown."""
+    with TemporaryDirectory() as folder:
+        if "--log" in sys.argv:
+            LOG["path"] = os.path.join(folder, "tasks.log")
+        measure()
+
+
+def measure() -> None:
+    """Print how long chains take, and what a crash leaves."""
     print(describe_machine(), "\n")
     here = [way for way in WAYS if way.is_here]
     best = {length: measured(here, length) for length in LENGTHS}
