@@ -69,7 +69,7 @@ def with_processes(count: int, parallel: bool) -> int:
         report = process.run(parallel)
     passed = getattr(report, "successes", None)
     if passed is None:
-        passed = report.passed_tasks_results  # before 2.0
+        passed = report.passed_tasks_results  # as 1.0 has it
     result: int = passed[f"task-{count - 1}"].result
     return result
 
