@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._command_result import CommandResult as CommandResult
     from ._context import Context as Context
     from ._core.policy import Retry as Retry
+    from ._decorator import Task as Task
     from ._decorator import task as task
     from ._graph import Graph as Graph
     from ._inputs import Input as Input
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from ._registry import list_graphs as list_graphs
     from ._report import Report as Report
     from ._run import Run as Run
-    from ._task import Task as Task
     from .errors import DontRetry as DontRetry
     from .errors import Skip as Skip
     from .errors import SyncraError as SyncraError
@@ -62,7 +62,7 @@ _HOMES = {
     "Skip": "errors",
     "State": "_records",
     "SyncraError": "errors",
-    "Task": "_task",
+    "Task": "_decorator",
     "TaskRecord": "_records",
     "Threads": "executors",
     "delete_graph": "_registry",

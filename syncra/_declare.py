@@ -44,13 +44,16 @@ def make_task(
     code = getattr(function, "__code__", None)
     if code is None or code.co_flags & 0x220:  # a generator of either kind
         refuse_generator(function, name)
-    return (AsyncTask if is_coroutine_function(function) else Task)(
+    kind = AsyncTask if is_coroutine_function(function) else Task
+    task = kind.__new__(kind)  # type: ignore[call-overload]  # not declared, but filled
+    task._fill(
         function,
         name,
         _normal(dependencies, name, "dependencies") if dependencies != () else (),
         tuple(_normal(after, name, "after")) if after != () else (),
         options,
     )
+    return task  # type: ignore[no-any-return]
 
 
 def name_of(function: object) -> str:

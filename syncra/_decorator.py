@@ -8,9 +8,11 @@ from ._registry import graph_of_name
 from ._task import Part, Task
 from .errors import UnknownDependencyError
 
+__all__ = ["Task", "task"]
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
     from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
     from typing_extensions import Unpack
@@ -155,14 +157,39 @@ else:
 
         def decorate(function):
             made = new_task(function, name, dependencies, after, **options)
-            joins = graph_of_name(graph) if isinstance(graph, str) else graph
-            if joins is None:
-                joins = _graph_of_dependencies(made)
-            if joins is not None:
-                joins._add(made, redefines=True)
-            return made
+            return _joined(made, graph)
 
         return decorate if function is None else decorate(function)
+
+
+def _declare(
+    task: Task[..., Any],
+    function: Callable[..., Any],
+    dependencies: Any,
+    graph: str | Graph | None,
+    options: Mapping[str, Any],
+) -> None:
+    """Make what `Task(...)` was called with of a task, and place it in its graph."""
+    if graph is not None and not isinstance(graph, (str, Graph)):
+        raise TypeError(f"graph= is a name or a Graph, got {graph!r}")
+
+    given = () if dependencies is None else dependencies
+    made = new_task(function, dependencies=given, **options)
+    task._fill(made.function, made.name, made.dependencies, made.after, made.options)
+    _joined(task, graph)
+
+
+Task._declare = staticmethod(_declare)
+
+
+def _joined(task: Task[..., Any], graph: str | Graph | None) -> Task[..., Any]:
+    """Return a free task, placed in its graph if it is to have one."""
+    joins = graph_of_name(graph) if isinstance(graph, str) else graph
+    if joins is None:
+        joins = _graph_of_dependencies(task)
+    if joins is not None:
+        joins._add(task, redefines=True)
+    return task
 
 
 def _graph_of_dependencies(task: Task[..., Any]) -> Graph | None:

@@ -8,6 +8,7 @@ from threading import RLock
 
 from ._compile import Compiler
 from ._drawable import Drawable
+from ._gathering import Gathering
 from ._names import hint, listed, nearest
 from ._task import Part, Task
 from .errors import (
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _MOST_KEPT = 32
 
 
-class Definition(Drawable, Mapping[str, "Task[..., Any]"]):
+class Definition(Gathering, Drawable, Mapping[str, "Task[..., Any]"]):
     """Hold named tasks and the edges between them, and compile them when asked.
 
     `Graph` adds to it how tasks are declared and how they are run.

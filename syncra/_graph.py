@@ -348,6 +348,7 @@ class Graph(Storable, Definition):
             shared: the mapping that is `Context.shared` in its tasks and `run.shared`
                 here: this very object, so what they have put into it is there even if
                 the run raises. A new dict if None.
+            n_jobs: another spelling of `max_concurrency`.
 
         Raises:
             GraphError: if the graph has a mistake.

@@ -8,7 +8,7 @@ from .errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from typing import Any
 
     from ._compiled import Compiled
@@ -72,7 +72,10 @@ def with_defaults(compiled: Compiled, given: Mapping[str, Any]) -> Mapping[str, 
 
 
 def check_inputs(
-    compiled: Compiled, given: Mapping[str, Any], also_known: Mapping[str, Any]
+    compiled: Compiled,
+    given: Mapping[str, Any],
+    also_known: Mapping[str, Any],
+    options: Collection[str] = (),
 ) -> None:
     """Raise an `InputError` unless exactly the inputs of the graph are given.
 
@@ -80,6 +83,7 @@ def check_inputs(
         compiled: the graph, or the part of it that is to run.
         given: values by input name.
         also_known: inputs that nothing needs now but that are no mistake.
+        options: what `graph.run()` takes, which is no input.
     """
     missing = [name for name in compiled.inputs if name not in given]
     unknown = [
@@ -108,7 +112,11 @@ def check_inputs(
                 f"bind it with kwargs= there."
                 if default
                 else f"the graph takes {listed(compiled.inputs) or 'no inputs'}."
-                + hint(nearest(name, compiled.inputs))
+                + (
+                    f" An option is given to run: graph.run({name}=...)."
+                    if name in options
+                    else hint(nearest(name, compiled.inputs))
+                )
             )
         )
     raise InputError(

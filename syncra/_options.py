@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         observers: Iterable[object]
         progress: bool | ProgressDisplay
         shared: MutableMapping[str, Any] | None
+        n_jobs: int | None
 
 
 def new_task(

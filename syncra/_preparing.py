@@ -38,6 +38,7 @@ def prepare(
     observers: Iterable[object] = (),
     progress: bool | ProgressDisplay = False,
     shared: MutableMapping[str, Any] | None = None,
+    n_jobs: int | None = None,
 ) -> Engine:
     """Return what will run a graph; see `Graph.run` for the parameters."""
     whose = f"run of graph {graph.name!r}"
@@ -52,9 +53,8 @@ def prepare(
     if grace is not None:
         settings.grace = seconds(grace, f"{whose}: grace", least=0.0)
     settings.max_concurrency = graph.max_concurrency
-    if max_concurrency is not None:
-        checked_workers(max_concurrency, f"{whose}: max_concurrency")
-        settings.max_concurrency = max_concurrency
+    if max_concurrency is not None or n_jobs is not None:
+        settings.max_concurrency = _most_running(max_concurrency, n_jobs, whose)
     settings.observers = graph.observers
     if observers != ():
         from .observers._protocol import checked_observers, without_repeats
@@ -73,7 +73,7 @@ def prepare(
         if inputs.keys() != compiled.inputs.keys():
             inputs = with_defaults(compiled, inputs)
             known = graph.accepted_inputs(partly=targets is not None)
-            check_inputs(compiled, inputs, known)
+            check_inputs(compiled, inputs, known, prepare.__kwdefaults__ or ())
     if keep != "all":
         settings.kept = _kept(graph, compiled, keep, targets)
     if graph.log is not None or compiled.logs:
@@ -97,6 +97,19 @@ def _checked_shared(
         f"{whose}: shared is a mapping that can be changed, such as a dict, "
         f"got {type(shared).__name__}"
     )
+
+
+def _most_running(
+    max_concurrency: int | None, n_jobs: int | None, whose: str
+) -> int | None:
+    """Return how many tasks may run at once, in whichever spelling that was given."""
+    if n_jobs is None:
+        return checked_workers(max_concurrency, f"{whose}: max_concurrency")
+
+    if max_concurrency is not None:
+        raise TypeError(f"{whose}: max_concurrency= and n_jobs= mean the same")
+
+    return checked_workers(n_jobs, f"{whose}: n_jobs")
 
 
 def _log_writer(graph: Graph, compiled: Compiled) -> LogWriter:

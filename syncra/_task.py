@@ -16,11 +16,13 @@ from .errors import SignatureError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
-    from typing import Any, Generic, TypeAlias
+    from typing import Any, ClassVar, Generic, TypeAlias, overload
 
-    from typing_extensions import ParamSpec, TypeVar
+    from typing_extensions import ParamSpec, TypeVar, Unpack
 
     from ._core.policy import Retry
+    from ._graph import Graph
+    from ._options import TaskOptions
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -112,8 +114,27 @@ class Task(_Typed[P, R]):
     __doc__ = _Doc(
         """Run a callable as one task of a graph.
 
-    Made by `@task`, `@graph.task` or `graph.add`. Calling it calls the function, so it
-    is unit-tested like one; as a key of a `Run` it stands for its result.
+    Made by `@task`, `@graph.task`, `graph.add`, or by calling the class. Calling a task
+    calls the function, so it is unit-tested like one; as a key of a `Run` it stands for
+    its result. Without a graph a task joins that of its dependencies, a new one if they
+    are free; without those it stays free, and `graph += task` adds it.
+
+    Parameters:
+        func: the callable.
+        dependencies: upstream tasks whose results it may receive; see `syncra.task`.
+        name: name of the task; that of the function if None.
+        graph: the graph that the task joins, or its name.
+        options: the other parameters of `syncra.task`.
+
+    Raises:
+        GraphError: if the callable or a dependency cannot be used.
+
+    Example:
+        >>> from syncra import Task
+        >>> rows = Task(name="rows", func=lambda: [1, 2, 3])
+        >>> total = Task(name="total", func=sum, dependencies=rows)
+        >>> total.graph()[total]
+        6
 
     Attributes:
         name: its name in the graph.
@@ -136,7 +157,52 @@ class Task(_Typed[P, R]):
         "undo_takes",
     )
 
-    def __init__(
+    if TYPE_CHECKING:
+
+        @overload
+        def __new__(
+            cls,
+            func: Callable[P, Coroutine[Any, Any, R]],
+            dependencies: Dependencies | None = (),
+            *,
+            name: str | None = None,
+            after: Dependencies = (),
+            graph: str | Graph | None = None,
+            **options: Unpack[TaskOptions],
+        ) -> AsyncTask[P, R]: ...
+        @overload
+        def __new__(
+            cls,
+            func: Callable[P, R],
+            dependencies: Dependencies | None = (),
+            *,
+            name: str | None = None,
+            after: Dependencies = (),
+            graph: str | Graph | None = None,
+            **options: Unpack[TaskOptions],
+        ) -> Task[P, R]: ...
+        def __new__(cls, *args: Any, **options: Any) -> Any: ...
+
+    else:
+
+        def __init__(self, func, dependencies=(), *, graph=None, **options):
+            Task._declare(self, func, dependencies, graph, options)
+
+    #: What fills and places a task that is made by calling the class. It knows graphs,
+    #: so it comes from above, with `_decorator`, which is where `syncra.Task` is from.
+    _declare: ClassVar[Callable[..., None]]
+
+    function: Callable[P, Any]
+    name: str
+    dependencies: tuple[Dependency, ...] | dict[str, Dependency]
+    after: tuple[Dependency, ...]
+    options: Options
+    graph: Any
+    #: What undoes it in a rollback, and the parameter that takes its result.
+    undo: Callable[..., Any] | None
+    undo_takes: str | None
+
+    def _fill(
         self,
         function: Callable[P, Any],
         name: str,
@@ -144,15 +210,15 @@ class Task(_Typed[P, R]):
         after: tuple[Dependency, ...] = (),
         options: Options = DEFAULT_OPTIONS,
     ) -> None:
+        """Take what has been checked; the task is free then."""
         self.function = function
         self.name = name
-        self.dependencies: tuple[Dependency, ...] | dict[str, Dependency] = dependencies
+        self.dependencies = dependencies
         self.after = after
         self.options = options
-        self.graph: Any = None
-        #: What undoes it in a rollback, and the parameter that takes its result.
-        self.undo: Callable[..., Any] | None = None
-        self.undo_takes: str | None = None
+        self.graph = None
+        self.undo = None
+        self.undo_takes = None
 
     def rollback(self, function: F) -> F:
         """Have `function` undo the task when a run with `on_error="rollback"` fails.

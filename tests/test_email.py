@@ -634,3 +634,54 @@ def test_fault_127_an_observer_changes_no_run() -> None:
     assert error.observer is email
     assert error.event == "run_finished"
     assert error.error is only_error(email)
+
+
+def test_details_of_failures() -> None:
+    """As a log file has them: traceback, arguments, variables, what was skipped."""
+    graph = Graph("etl", on_error="continue")
+
+    def rows(count: int) -> list[int]:
+        password = "hunter2"
+        raise ValueError(f"{count} rows, {len(password)}")
+
+    graph.add(rows, kwargs={"count": 3})
+    graph.add(lambda *rows: rows, name="report", dependencies=rows)
+    run = graph.run(executor="sequential")
+    for mail in (mailed(run, details=True), mailed(run, details=True, each="task")):
+        text = parts(mail)[0]
+        details = text.partition("\nDetails\n")[2]
+        assert 'in rows\n          raise ValueError(f"{count} rows' in details
+        assert "arguments: count=3" in details
+        assert "password=***" in details
+        assert "hunter2" not in text
+        assert "skipped because of it: report" in details
+    assert "Details" not in parts(mailed(run))[0]
+
+
+def test_details_are_bounded_and_redacted() -> None:
+    """A traceback of thousands of lines, and one with a secret in it."""
+
+    def nested(depth: int) -> BaseException:
+        error: BaseException = ValueError(f"{'s3cret ' * 300}")
+        for _ in range(depth):
+            error = ExceptionGroup("more", [error])  # type: ignore[list-item]
+        return error
+
+    run = failed_run(
+        many=ExceptionGroup("many", [nested(8) for _ in range(500)]),
+        **{f"task {number}": nested(8) for number in range(30)},
+    )
+    mail = mailed(run, details=True, redact="s3cret")
+    text = parts(mail)[0]
+    assert "s3cret" not in text
+    details = text.partition("\nDetails\n")[2]
+    assert details.count("Traceback (most recent call last)") >= 10
+    assert "lines ...\n" in details
+    assert "task 8\n" in details
+    assert "task 9\n" not in details
+    assert len(text) < 200_000
+
+
+def test_details_is_true_or_false() -> None:
+    with pytest.raises(TypeError, match="details="):
+        email_to(25, details="all")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from threading import Lock
 from unicodedata import category
 from weakref import WeakKeyDictionary
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from ._letter import Letter
 
 EACH = ("run", "task")
+#: The most failed tasks of a run whose details are in a mail.
+MOST_DETAILED = 10
 #: Kinds of letters that no name and no address may have: they end lines, or are none.
 CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
 
@@ -54,6 +57,9 @@ class Email(Alert):
             about the run if there is more to tell.
         limit: the most mails about tasks of one run; of the others the mail about the
             run tells.
+        details: whether mails have, of each task that failed, what a log file has:
+            traceback, arguments, local variables, and what was skipped because of it.
+            *** stands for values whose names sound like a secret.
         redact: texts that must not be in a mail; the password is never.
         timeout: the most seconds of each step: connecting, each command, the message.
         context: what certificates are trusted; those of the system if None.
@@ -88,6 +94,7 @@ class Email(Alert):
         when: str = "failure",
         each: str = "run",
         limit: int = 20,
+        details: bool = False,
         redact: str | Iterable[str] = (),
         timeout: float = 10.0,
         context: ssl.SSLContext | None = None,
@@ -98,6 +105,9 @@ class Email(Alert):
                 f"Email: each= is {' or '.join(map(repr, EACH))}: {each!r}"
             )
 
+        if not isinstance(details, bool):
+            raise TypeError(f"Email: details= is True or False, got {details!r}")
+
         if type(limit) is not int or limit < 1:
             raise ValueError(f"Email: limit= is a number of mails from 1: {limit!r}")
 
@@ -106,6 +116,7 @@ class Email(Alert):
         self._when = checked_when(when, "Email")
         self._each = each
         self._limit = limit
+        self._details = details
         self._words = Words((*checked_secrets(redact, "Email"), *_spelled(password)))
         self._server = Server(
             host,
@@ -141,7 +152,8 @@ class Email(Alert):
             count = self._counts[run] = self._counts.get(run, 0) + 1
         if count <= self._limit:
             record = run.records[task]
-            letter = _letter.of_task(record, run.graph, run.id, self._words)
+            details = self._details_of(run, (task,) if state == State.FAILED else ())
+            letter = _letter.of_task(record, run.graph, run.id, self._words, details)
             self._put(run, "task_finished", letter)
 
     def run_finished(self, run: Run) -> None:
@@ -161,8 +173,24 @@ class Email(Alert):
             if not untold and not run.progress.cancelled and not run.rollbacks:
                 return
 
-        letter = _letter.of_run(summary_of(run, self._words), untold)
+        details = self._details_of(run, run.errors)
+        letter = _letter.of_run(summary_of(run, self._words), untold, details)
         self._put(run, "run_finished", letter)
+
+    def _details_of(self, run: Run, tasks: Iterable[str]) -> dict[str, str]:
+        """Return what is known of the failures of the first of these tasks."""
+        if not self._details:
+            return {}
+
+        from ._failure import SkippedTasks, failure_lines
+
+        clean, skipped = self._words.clean, SkippedTasks(run)
+        return {
+            self._words.line(task): self._words.all_lines(
+                failure_lines(run, task, skipped.line_of(task), clean)
+            )
+            for task in islice(tasks, MOST_DETAILED)
+        }
 
     def _put(self, run: Run, event: str, letter: Letter) -> None:
         """Have a letter sent, in which nothing of the run is left."""

@@ -12,7 +12,7 @@ from ._summary import MOST_CAUSES, counted, problem_of, skipped_of, took
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from email.headerregistry import Address
     from email.message import EmailMessage
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 #: What stands before every subject, for filters.
 PREFIX = "[syncra]"
 LENGTH_OF_SUBJECT = 200
+NO_DETAILS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +145,15 @@ def _row(entry: Entry) -> str:
     return f"<tr><td {STYLES['entry']}>{cell}</td></tr>"
 
 
-def of_run(summary: Summary, untold: int = 0) -> Letter:
+def of_run(
+    summary: Summary, untold: int = 0, details: Mapping[str, str] = NO_DETAILS
+) -> Letter:
     """Return the letter about a run.
 
     Parameters:
         summary: what is known of it.
         untold: of how many tasks no letter of their own was sent, though asked for.
+        details: texts about failures, by name of the task.
     """
     progress = summary.progress
     total = counted(progress.total)
@@ -171,7 +175,11 @@ def of_run(summary: Summary, untold: int = 0) -> Letter:
     return Letter(
         subject=subject[:LENGTH_OF_SUBJECT],
         heading=heading,
-        sections=tuple(section for section in _sections(summary) if section.entries),
+        sections=tuple(
+            section
+            for section in (*_sections(summary), *_details(details))
+            if section.entries
+        ),
         facts=(
             *_facts(summary.graph, summary.run_id, summary.started_at, summary.host),
             ("Duration", took(summary.duration)),
@@ -235,7 +243,19 @@ def _facts(
         yield "Started", f"{started_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def of_task(record: TaskRecord, graph: str, run_id: str, words: Words) -> Letter:
+def _details(texts: Mapping[str, str]) -> Iterable[Section]:
+    entries = tuple(Entry(name, text) for name, text in texts.items())
+    if entries:
+        yield Section("Details", entries)
+
+
+def of_task(
+    record: TaskRecord,
+    graph: str,
+    run_id: str,
+    words: Words,
+    details: Mapping[str, str] = NO_DETAILS,
+) -> Letter:
     """Return the letter about one task that is over."""
     graph, name = words.line(graph), words.line(record.name)
     what = f"{graph}: {name} {record.state}"
@@ -243,7 +263,7 @@ def of_task(record: TaskRecord, graph: str, run_id: str, words: Words) -> Letter
     sections: tuple[Section, ...] = ()
     if record.state == State.FAILED:
         problem = problem_of(record, words)
-        sections = (Section("Why", (_told(problem),)),)
+        sections = (Section("Why", (_told(problem),)), *_details(details))
         subject += f": {' '.join(problem.text.split())}"
     elif record.state == State.SKIPPED:
         why = skipped_of(record, words).why

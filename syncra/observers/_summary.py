@@ -27,6 +27,9 @@ MOST_CAUSES = 3
 LENGTH_OF_NAME = 80
 LENGTH_OF_TEXT = 2_000
 LINES_OF_TEXT = 30
+#: The most lines of the details of a failure, and of each the characters.
+FIRST_LINES, LAST_LINES = 20, 60
+LENGTH_OF_LINE = 1_000
 WHEN = ("failure", "always")
 
 
@@ -55,6 +58,18 @@ class Words:
         shown = "\n".join(map(_printable, lines[:LINES_OF_TEXT]))[:LENGTH_OF_TEXT]
         is_cut = len(whole) > LENGTH_OF_TEXT or len(lines) > LINES_OF_TEXT
         return f"{shown.rstrip()} ..." if is_cut else shown
+
+    def all_lines(self, lines: Iterable[str]) -> str:
+        """Return lines, of very many the first and the last, none of them very long."""
+        whole = self.clean("\n".join(lines)).splitlines()
+        shown = [
+            line if len(line) <= LENGTH_OF_LINE else f"{line[: LENGTH_OF_LINE - 4]} ..."
+            for line in map(_printable, whole)
+        ]
+        hidden = len(shown) - FIRST_LINES - LAST_LINES
+        if hidden > 1:
+            shown[FIRST_LINES:-LAST_LINES] = [f"... {hidden:,} lines ..."]
+        return "\n".join(shown)
 
 
 def _printable(line: str) -> str:

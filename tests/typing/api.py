@@ -198,3 +198,16 @@ kept = Graph("kept", observers=[KeepLogs(level="DEBUG", redact=["secret"])])
 for entries in kept.run().report().logs.values():
     assert_type(entries, tuple[LogEntry, ...])
     assert_type(entries[0].time, datetime)
+
+# Tasks made by calling the class, and graphs that take them in.
+made = Task(name="made", func=plain, retry=2)
+made_async = Task(func=coroutine, dependencies=made)
+assert_type(made(3), str)
+assert_type(run[made], str)
+assert_type(run[made_async], str)
+gathering = Graph("gathering")
+gathering += made
+gathering += [made, made_async, plain]
+assert_type(gathering, Graph)
+assert_type(Graph.from_list("listed", [{"func": plain}]), Graph)
+Task(plain, nam="made")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]

@@ -1,0 +1,10 @@
+from syncra import task
+
+@task(graph_name='my_graph')
+async def my_task():
+    # Task implementation
+    return "example_output"
+
+@task(graph_name="my_graph", dependencies=my_task)
+def my_final_task(dependent_result):
+    print(dependent_result)
