@@ -1,0 +1,1 @@
+"""Interfaces of other systems on Syncra: their scripts run with another import."""
