@@ -8,6 +8,7 @@ from itertools import zip_longest
 from pickle import dumps
 from re import fullmatch
 from time import monotonic
+from traceback import format_exception
 from typing import Any, NamedTuple
 
 from syncra import State, TaskRecord
@@ -162,13 +163,14 @@ def check_work(index: int, item: object) -> None:
         )
 
 
-#: What no other attempt would change, or nobody expects another attempt after.
-_FINAL = (NotPicklable, SerializationError, TaskExited, TaskTimeout, WorkerCrashed)
+#: After these there is no other attempt, and they are not listed among its errors.
+_NO_ATTEMPT = (NotPicklable, SerializationError, TaskTimeout, WorkerCrashed)
 
 
 def is_worth_retrying(error: BaseException) -> bool:
     """Return whether another attempt follows an error: only after an exception."""
-    return isinstance(error, Exception) and not isinstance(error, _FINAL)
+    never = (*_NO_ATTEMPT, TaskExited)
+    return isinstance(error, Exception) and not isinstance(error, never)
 
 
 class Results(dict[Any, dict[str, Any]]):
@@ -393,18 +395,21 @@ def _result_of(entry: Entry, error: BaseException) -> Any:
 
 def _told(record: TaskRecord, error: BaseException) -> tuple[str, str | None]:
     """Return what a task has failed with in a line, and where."""
+    cause = error.__cause__
     if isinstance(error, NotPicklable):
-        cause = error.__cause__
         if cause is None:
-            return f"PicklingError: {record.warning}", record.traceback
+            return f"PicklingError: {record.warning}", record.warning
 
-        return _summary(cause), record.traceback
+        return _summary(cause), "".join(format_exception(cause))
 
     if isinstance(error, WorkerCrashed):
         return _summary(error), f"{_summary(error)}\n"
 
     if isinstance(error, RemoteTaskError):
         return _summary(error), error.remote_traceback
+
+    if type(cause).__name__ == "RemoteTraceback":  # of a task in another process
+        return _summary(error), str(cause).strip().strip('"').lstrip()
 
     return _summary(error), record.traceback
 
@@ -446,16 +451,9 @@ def _shown(output: str | bytes) -> str:
 
 
 def _errors_of(record: TaskRecord | None) -> list[str]:
-    """Return what the attempts at a task have raised, if another try was worth it."""
-    if record is None:
-        return []
-
-    return [
-        _summary(attempt.error)
-        for attempt in record.attempts
-        if attempt.error is not None
-        and (is_worth_retrying(attempt.error) or isinstance(attempt.error, TaskExited))
-    ]
+    attempts = record.attempts if record is not None else ()
+    errors = [one.error for one in attempts if one.error is not None]
+    return [_summary(one) for one in errors if not isinstance(one, _NO_ATTEMPT)]
 
 
 def _moment_of(record: TaskRecord | None, after: float | None) -> str | None:
@@ -492,6 +490,7 @@ class Follower:
         self._total = len(labels)
         self._every = max(self._total // LINES, 1)
         self._over = 0
+        self._ended: list[tuple[Hashable, str]] = []
         self._started = monotonic()
 
     def task_finished(self, run: Run, task: str, state: State) -> None:
@@ -504,14 +503,19 @@ class Follower:
         if state == State.FAILED and self._logs_errors:
             self._log_error(self._labels[task], self._made(run, task))
         elif state == State.CANCELLED and run.records[task].attempts:
-            task_name = self._made(run, task)["task_name"]
-            self._log.info(
-                "Deleting terminated task: %s, %s", self._labels[task], task_name
-            )
+            self._ended.append((self._labels[task], self._made(run, task)["task_name"]))
+        if not self._ends_at_failure:  # it is told later than what it has ended
+            self._log_ended()
 
     def run_finished(self, run: Run) -> None:
         """Let go of the run, which knows this."""
+        self._log_ended()
         self._results = None
+
+    def _log_ended(self) -> None:
+        for ended in self._ended:
+            self._log.info("Deleting terminated task: %s, %s", *ended)
+        self._ended.clear()
 
     def _made(self, run: Run, task: str) -> dict[str, Any]:
         if self._results is None:
