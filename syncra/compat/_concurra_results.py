@@ -323,7 +323,13 @@ class Results(dict[Any, dict[str, Any]]):
 def _completing(name: str) -> Any:
     """Return a method of `dict` that needs all results to be there."""
     method = getattr(dict, name)
-    return lambda self, *arguments: method(self.completed(), *arguments)
+
+    def call(*given: Any) -> Any:
+        return method(
+            *[one.completed() if isinstance(one, Results) else one for one in given]
+        )
+
+    return call
 
 
 for _name in (

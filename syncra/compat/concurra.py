@@ -179,7 +179,12 @@ class TaskRunner:
         `log_exception` is unused: `log_errors` of the runner decides.
         """
         self._add(
-            func, tuple(args or ()), dict(kwargs or {}), key, depends_on, task_retries
+            func,
+            () if args is None else tuple(args),
+            {} if kwargs is None else dict(kwargs),
+            key,
+            depends_on,
+            task_retries,
         )
 
     def add_work(self, workload: Sequence[tuple[Any, ...]]) -> None:
@@ -192,8 +197,8 @@ class TaskRunner:
         for index, item in enumerate(workload):
             check_work(index, item)
         for item in workload:
-            function, args, kwargs, label = (*item, *((), {}, None)[len(item) - 1 :])
-            self._add(function, tuple(args), dict(kwargs), label, None, None)
+            function, args, kwargs, label, *_ = (*item, None, None, None)
+            self.add_function(function, args, kwargs, label)
 
     def add_command(
         self,

@@ -1,9 +1,9 @@
 """Every Python example of Concurra's two documentations, as printed.
 
 They differ from it in the import, in shorter sleeps and limits, and in functions and
-values that the documentation leaves to the reader (`GIVEN`). What they print and log, and
-then what became of their tasks, is in the `.out` file beside each: times, dates and the
-frames of tracebacks masked.
+values that the documentation leaves to the reader (`GIVEN`). What they print and log,
+and then what became of their tasks, is in the `.out` file beside each: times, dates and
+the frames of tracebacks masked.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ GIVEN: dict[str, tuple[str, ...]] = {
     "1.1.10/19": (LONG,),
     "1.1.10/23": (RUNNER, "def call_partner_api(): raise OSError('away')"),
 }
-#: Run as a script, since processes look there for its function; and one that is no code.
+#: One that is a script, for processes to find its function; one that is no code.
 SCRIPT, VALUE = "1.1.10/29", "1.1.10/14"
 NAMES = [
     f"{file.parent.name}/{file.name[:2]}" for file in sorted(EXAMPLES.glob("*/*.py"))
@@ -121,7 +121,7 @@ def file_of(name: str) -> Path:
 
 def code_of(name: str) -> str:
     """Return an example, and before it what it stands on."""
-    version = name.split("/")[0]
+    version = name.split("/", maxsplit=1)[0]
     before = [
         code_of(f"{version}/{one}") if one.isdigit() else one
         for one in GIVEN.get(name, ())
@@ -149,7 +149,7 @@ def output_of(name: str, capsys: Any) -> str:
     logger.setLevel(logging.INFO)
     names: dict[str, Any] = {"__name__": "example"}
     try:
-        exec(compile(code_of(name), file_of(name), "exec"), names)  # noqa: S102
+        exec(compile(code_of(name), file_of(name), "exec"), names)
     finally:
         logger.removeHandler(handler)
         logger.setLevel(logging.NOTSET)
@@ -204,7 +204,8 @@ def blocks(version: str, kind: str) -> list[str]:
         pytest.skip("the documentation of Concurra is not beside the repository")
 
     text = reference.read_text(encoding="utf-8")
-    return re.findall(rf"^```{kind}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    found = re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return [block for language, block in found if language == kind]
 
 
 @pytest.mark.parametrize(("version", "count"), [("1.0", 21), ("1.1.10", 31)])
@@ -233,7 +234,7 @@ def test_the_documented_console_output_is_what_is_expected(name: str) -> None:
     logged = masked(expected.partition("\n{\n")[0].partition("\n=== results")[0])
     documented = [
         masked(one.replace("Concurra progress", "TaskRunner progress"))
-        for one in blocks(name.split("/")[0], "")
+        for one in blocks(name.split("/", maxsplit=1)[0], "")
         if "INFO:concurra.core" in one
     ]
     assert logged.strip() in [one.strip() for one in documented]
