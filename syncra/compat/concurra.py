@@ -47,6 +47,8 @@ CommandExecutionError = CommandFailed
 #: Seconds that commands and processes have to end when they are told to. Functions in
 #: threads cannot be told, so nobody waits for them.
 GRACE = 1.5
+#: Seconds after which it is looked whether Ctrl-C was pressed meanwhile.
+LONGEST_WAIT = 0.5
 INFO = 20
 #: The least limit of a task: Concurra takes 0 for one that only quick tasks keep.
 LEAST_TIMEOUT = 0.001
@@ -403,13 +405,21 @@ class TaskRunner:
             ValueError: if a task waits for one that was not added.
             Exception: if a task has failed and `raise_exception` is true.
         """
-        self._start()
-        return self._finish(verify, raise_exception, error_message)
+        self._check_start()
+        try:
+            self._start()
+            return self._finish(verify, raise_exception, error_message)
+        except KeyboardInterrupt:
+            if self._run is not None:
+                self._run.cancel()
+                self._run.wait()
+            raise
 
     execute = run
 
     def execute_in_background(self) -> None:
         """Start all tasks and return at once; raise what `run` does for that."""
+        self._check_start()
         self._start()
         self._is_in_background = True
 
@@ -470,14 +480,17 @@ class TaskRunner:
 
         self.log.error("%s", text)
 
-    def _start(self) -> None:
+    def _check_start(self) -> None:
         if self._has_started:
             raise RuntimeError(
                 "TaskRunner has already started execution. Create a new TaskRunner "
                 "instance to add tasks and run again."
             )
 
-        self._check_dependencies()
+        if len(self._names) > len(self._entries):
+            self._check_dependencies()
+
+    def _start(self) -> None:
         self._has_started = True
         if self._is_aborted:
             return
@@ -499,9 +512,6 @@ class TaskRunner:
                 )
 
     def _check_dependencies(self) -> None:
-        if len(self._names) == len(self._entries):
-            return  # all that were named are there
-
         unknown = []
         for label, entry in self._entries.items():
             missing = [one for one in entry.before if one not in self._entries]
@@ -514,14 +524,9 @@ class TaskRunner:
     def _finish(
         self, verify: bool, raise_exception: bool, error_message: str | None
     ) -> dict[Any, dict[str, Any]]:
-        run = self._run
-        if run is not None:
-            try:
-                run.wait()
-            except BaseException:  # Ctrl-C
-                run.cancel()
-                run.wait()
-                raise
+        # A signal that comes in the instant before a wait is only seen at its end.
+        while self._run is not None and not self._run.wait(LONGEST_WAIT):
+            pass
         self._is_in_background = False
         if verify:
             self.verify(raise_exception, error_message)

@@ -11,6 +11,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -362,6 +363,8 @@ def test_ctrl_c_ends_the_run() -> None:
     let_go, runner = threading.Event(), quiet(max_concurrency=1)
 
     def interrupt() -> None:
+        while not runner.get_active_runner_count():
+            time.sleep(0.001)  # the run has only just begun
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         let_go.wait(10)
 
