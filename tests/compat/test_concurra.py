@@ -250,12 +250,12 @@ def test_a_task_is_tried_again_after_exceptions_only() -> None:
             raise error
         return "fine"
 
-    runner = quiet(task_retries=1, timeout=0.1)
+    runner = quiet(task_retries=1, timeout=0.5)
     runner.add_task(flaky, label="flaky", task_retries=5)
     runner.add_task(fail, label="bad")
     runner.add_task(fail, label="once", task_retries=0)
     runner.add_task(sys.exit, 3, label="exit")
-    runner.add_task(threading.Event().wait, 0.4, label="slow")
+    runner.add_task(threading.Event().wait, 1, label="slow")
     results = runner.run(verify=False)
     assert {label: one["attempts"] for label, one in results.items()} == {
         "flaky": 3,
@@ -269,7 +269,7 @@ def test_a_task_is_tried_again_after_exceptions_only() -> None:
     assert results["bad"]["retry_errors"] == ["ValueError: no"] * 2
     assert results["exit"]["error"] == "SystemExit: 3"
     assert (
-        results["slow"]["error"] == "TimeoutError: Task exceeded timeout of 0.1 seconds"
+        results["slow"]["error"] == "TimeoutError: Task exceeded timeout of 0.5 seconds"
     )
     assert results["slow"]["status"] == "Terminated"
 
