@@ -84,6 +84,10 @@ _signatures: WeakKeyDictionary[Any, Signature] = WeakKeyDictionary()
 
 def signature_of(function: Callable[..., Any]) -> Signature:
     """Return the signature of a callable; of one that hides it, `*args, **kwargs`."""
+    shared = _of_class(type(function))
+    if shared is not None:
+        return shared.signature
+
     try:
         return _signatures[function]
     except (KeyError, TypeError):
@@ -95,6 +99,53 @@ def signature_of(function: Callable[..., Any]) -> Signature:
     except TypeError:
         pass
     return signature
+
+
+class _Shared:
+    """Hold what all instances of a class take that are called in the same way."""
+
+    __slots__ = ("flags", "signature")
+
+    def __init__(self, signature: Signature, flags: int) -> None:
+        self.signature = signature
+        self.flags = flags
+
+
+#: What is known of classes; None of those whose instances have to be looked at.
+_classes: dict[type, _Shared | None] = {}
+_MOST_CLASSES = 200
+#: What makes an instance take something else than its class says.
+_REDIRECTIONS = ("__signature__", "__wrapped__", "__code__", "__func__", "func")
+
+
+def _of_class(kind: type) -> _Shared | None:
+    """Return what the instances of a class take, if that is the same for all.
+
+    So it is where they have nothing but slots. Read once, since a graph may have a
+    million of them.
+    """
+    try:
+        return _classes[kind]
+    except KeyError:
+        pass
+
+    found = None
+    call = getattr(kind, "__call__", None)
+    if (
+        type(kind) is type
+        and type(call) is FunctionType
+        and not call.__dict__
+        and not kind.__dictoffset__
+        and call.__code__.co_argcount
+        and not any(hasattr(kind, name) for name in _REDIRECTIONS)
+        and not hasattr(kind, "__getattr__")
+    ):
+        parameters, *takes = _read_code(call)
+        found = _Shared(_make(call, parameters[1:], *takes), call.__code__.co_flags)
+    if len(_classes) >= _MOST_CLASSES:
+        _classes.clear()
+    _classes[kind] = found
+    return found
 
 
 def parameter_for_result(function: Callable[..., Any], task: str) -> str | None:
@@ -291,6 +342,10 @@ def generator_kind(function: Callable[..., Any]) -> str | None:
 
 def _flags_of(function: object) -> int:
     """Return the code flags of what runs when `function` is called, 0 if unknown."""
+    shared = _of_class(type(function))
+    if shared is not None:
+        return shared.flags
+
     while True:
         code = getattr(function, "__code__", None)
         if code is not None:

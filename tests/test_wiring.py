@@ -437,3 +437,67 @@ def test_a_signature_is_read_once_per_function(monkeypatch) -> None:
         graph.add(function, name=str(number))
     graph.compiled()
     assert reads == [function]
+
+
+class Slotted:
+    """Called alike whatever it holds, so it is looked at once."""
+
+    __slots__ = ("step",)
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def __call__(self, number: int, context: Context, more: int = 0) -> str:
+        return f"{context.task}: {number + self.step + more}"
+
+
+class Waiting(Slotted):
+    __slots__ = ()
+
+    async def __call__(self, number: int) -> int:  # type: ignore[override]
+        return number + self.step
+
+
+class Yielding(Slotted):
+    __slots__ = ()
+
+    def __call__(self) -> Any:  # type: ignore[override]
+        yield self.step
+
+
+class Wrapping(Slotted):
+    __slots__ = ("__wrapped__",)
+
+    def __init__(self, function: Any) -> None:
+        self.__wrapped__ = function
+
+    def __call__(self, *arguments: Any) -> Any:  # type: ignore[override]
+        return self.__wrapped__(*arguments)
+
+
+def test_callable_objects_without_a_dictionary(monkeypatch) -> None:
+    """They are wired like functions: by name, context and default; awaited; refused."""
+    monkeypatch.setattr("inspect.signature", None)  # a million of them have no time
+    graph = Graph()
+    number = graph.add(Waiting(1), name="one")
+    graph.add(Slotted(10), name="ten", dependencies={"number": number})
+    graph.add(Slotted(20), name="twenty", dependencies=number)
+    assert dict(graph.run({"number": 1})) == {
+        "one": 2,
+        "ten": "ten: 12",
+        "twenty": "twenty: 22",
+    }
+    with pytest.raises(SignatureError, match="is a generator function"):
+        graph.add(Yielding(1), name="yielding")
+
+
+def test_callable_objects_that_wrap_a_function_are_looked_at_one_by_one() -> None:
+    """What one of a class takes is nothing that another one takes."""
+
+    def two(left: int, right: int) -> int:
+        return left - right
+
+    graph = Graph()
+    graph.add(Wrapping(two), name="two")
+    graph.add(Wrapping(abs), name="absolute", dependencies="two")
+    assert graph.run({"left": 1, "right": 5})["absolute"] == 4

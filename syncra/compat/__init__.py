@@ -1,1 +1,1 @@
-"""What users of replaced systems import instead: the same names, on this engine."""
+"""Interfaces of other systems on Syncra: their scripts run with another import."""

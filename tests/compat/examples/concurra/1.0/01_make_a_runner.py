@@ -1,0 +1,3 @@
+from syncra.compat import concurra
+
+runner = concurra.TaskRunner(max_concurrency=2)

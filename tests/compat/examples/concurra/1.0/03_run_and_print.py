@@ -1,0 +1,2 @@
+results = runner.run()
+print(results)

@@ -1,0 +1,5 @@
+results = runner.run(
+    verify=True,
+    raise_exception=False,
+    error_message="Custom failure message"
+)

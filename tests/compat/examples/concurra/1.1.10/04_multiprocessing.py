@@ -1,0 +1,1 @@
+runner = concurra.TaskRunner(use_multiprocessing=True)  # CPU-bound

@@ -1,0 +1,1 @@
+runner.add_command(["echo", "generate report"], label="generate_report")

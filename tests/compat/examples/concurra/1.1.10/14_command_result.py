@@ -1,0 +1,8 @@
+{
+    "command": ["echo", "generate report"],
+    "shell": False,
+    "returncode": 0,
+    "stdout": "generate report\n",
+    "stderr": "",
+    "cwd": None,
+}

@@ -1,0 +1,3 @@
+runner.execute_in_background()
+# ... do other work ...
+results = runner.get_background_results()   # blocks until done — no polling needed

@@ -1,0 +1,2 @@
+runner.execute_in_background()
+results = runner.abort()
