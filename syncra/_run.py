@@ -236,8 +236,11 @@ class Run(Drawable, Mapping[str, object]):
             BaseExceptionGroup: if one of them is not an `Exception`.
         """
         group = group_of(self._journal, self._session.interruption)
-        if group is not None:
-            raise group
+        try:
+            if group is not None:
+                raise group
+        finally:
+            del group  # or it and this frame hold one another
 
     if TYPE_CHECKING:
 
