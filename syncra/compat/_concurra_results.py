@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 SUCCESSFUL, FAILED, TERMINATED = "Successful", "Failed", "Terminated"
 #: Parts of a run after each of which its progress is logged, and letters of the bar.
 LINES, BAR = 10, 25
+#: The most characters of what a command has printed in the text of its error.
+LONGEST_OUTPUT = 500
 
 
 class Entry(NamedTuple):
@@ -428,6 +430,8 @@ def _summary(error: BaseException) -> str:
 
         result = error.result
         output = _shown(result.stderr).strip() or _shown(result.stdout).strip()
+        if len(output) > LONGEST_OUTPUT:
+            output = f"{output[:LONGEST_OUTPUT]}..."
         text = f"Command exited with return code {result.returncode}"
         return f"CommandExecutionError: {text}{output and ': '}{output}"
 

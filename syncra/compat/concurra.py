@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from functools import partial
 from inspect import iscoroutinefunction
+from operator import index
 
 from syncra import Graph, Processes, Retry, Run, Threads
 from syncra.errors import CommandFailed
@@ -72,8 +73,8 @@ class TaskRunner:
         task_retries: how often a task is tried again after an exception.
 
     Raises:
-        TypeError: if `task_retries` is no whole number.
-        ValueError: if it is negative.
+        TypeError: if `max_concurrency` or `task_retries` is no whole number.
+        ValueError: if the latter is negative.
 
     Example:
         >>> from syncra.compat.concurra import TaskRunner
@@ -105,6 +106,7 @@ class TaskRunner:
         self.log = logger
         if max_concurrency is None:
             max_concurrency = os.cpu_count() or 1
+        max_concurrency = index(max_concurrency)
         if max_concurrency < 1:
             self.log.warning(
                 "max_concurrency must be >= 1; resetting to 1, tasks will not run in "
@@ -112,7 +114,7 @@ class TaskRunner:
             )
             max_concurrency = 1
         self.max_concurrency = max_concurrency
-        self.name = name if name is not None else "TaskRunner"
+        self.name = name or type(self).__name__
         self.timeout = timeout
         self.progress_stats = progress_stats
         self.fast_fail = fast_fail
@@ -121,7 +123,7 @@ class TaskRunner:
         self.fallback_to_thread_on_pickle_error = fallback_to_thread_on_pickle_error
         self.task_retries = checked_retries(task_retries)
         self._graph = Graph(
-            self.name or "TaskRunner",
+            self.name,
             executor=(Processes if use_multiprocessing else Threads)(max_concurrency),
             max_concurrency=max_concurrency if use_multiprocessing else None,
             on_error="raise" if fast_fail else "continue",
@@ -136,6 +138,9 @@ class TaskRunner:
         self._has_commands = False
         self._has_started = self._is_aborted = self._is_in_background = False
         self._run: Run | None = None
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     def add_task(
         self,
@@ -327,7 +332,7 @@ class TaskRunner:
 
         if retries is None:
             retries = self.task_retries
-        elif retries:
+        else:
             checked_retries(retries)
         before: tuple[Hashable, ...] = ()
         if depends_on is not None:

@@ -96,11 +96,15 @@ def test_what_cannot_be_added() -> None:
         runner.add_task(5)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="unhashable"):
         runner.add_task(ok, label=[])  # type: ignore[arg-type]
-    for retries, kind in ((-1, ValueError), (1.5, TypeError), (True, TypeError)):
+    retries: Any
+    for retries, kind in (
+        *((-1, ValueError), (1.5, TypeError), (True, TypeError)),
+        *((False, TypeError), (0.0, TypeError), ("", TypeError)),
+    ):
         with pytest.raises(kind, match=r"task_retries must be a non-negative integer."):
-            runner.add_task(ok, task_retries=retries)  # type: ignore[arg-type]
+            runner.add_task(ok, task_retries=retries)
         with pytest.raises(kind, match=r"task_retries must be a non-negative integer."):
-            TaskRunner(task_retries=retries)  # type: ignore[arg-type]
+            TaskRunner(task_retries=retries)
     assert list(runner.run()) == ["a"]
 
 
@@ -421,6 +425,25 @@ def test_too_little_concurrency(caplog: Any) -> None:
     ]
 
 
+def test_how_many_at_once_is_a_whole_number() -> None:
+    for number in ("4", 2.5):
+        with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+            TaskRunner(max_concurrency=number)  # type: ignore[arg-type]
+
+
+def test_a_runner_has_the_length_of_its_tasks_and_the_name_of_its_class() -> None:
+    class Nightly(TaskRunner):
+        pass
+
+    runner = Nightly()
+    assert (runner.name, len(runner)) == ("Nightly", 0)
+    runner.add_task(ok, depends_on=["later"])
+    assert len(runner) == 1
+    runner.add_command(["true"], label="later")
+    assert len(runner) == 2
+    assert TaskRunner(name="").name == "TaskRunner"
+
+
 # Processes.
 
 
@@ -558,6 +581,17 @@ def test_commands(tmp_path: Any) -> None:
     names = [results[label]["task_name"] for label in ("a", "fails")]
     assert names == ["command", "shell_command"]
     assert results["skipped"]["status"] == "Terminated"
+
+
+def test_the_error_of_a_command_that_prints_much_is_short() -> None:
+    runner = quiet()
+    runner.add_shell_command("head -c 300000 /dev/zero | tr '\\0' x; exit 3", label="a")
+    result = runner.run(verify=False)["a"]
+    assert result["error"] == (
+        f"CommandExecutionError: Command exited with return code 3: {'x' * 500}..."
+    )
+    assert len(result["trace"]) < 10_000
+    assert len(result["result"]["stdout"]) == 300_000
 
 
 def test_a_command_is_ended_at_its_limit() -> None:
