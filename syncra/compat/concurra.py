@@ -12,10 +12,10 @@ is called natively says `docs/migrating-concurra.md`.
 
 from __future__ import annotations
 
+import operator
 import os
 from functools import partial
 from inspect import iscoroutinefunction
-from operator import index
 
 from syncra import Graph, Processes, Retry, Run, Threads
 from syncra.errors import CommandFailed
@@ -31,6 +31,7 @@ from ._concurra_results import (
     is_worth_retrying,
     literal,
     report,
+    shows_info,
     table,
 )
 
@@ -50,7 +51,6 @@ CommandExecutionError = CommandFailed
 GRACE = 1.5
 #: Seconds after which it is looked whether Ctrl-C was pressed meanwhile.
 LONGEST_WAIT = 0.5
-INFO = 20
 #: The least limit of a task: Concurra takes 0 for one that only quick tasks keep.
 LEAST_TIMEOUT = 0.001
 
@@ -66,7 +66,8 @@ class TaskRunner:
         progress_stats: whether to log how the run goes on.
         fast_fail: whether the first task that fails ends the run.
         use_multiprocessing: whether functions run in processes.
-        logger: where lines go; the logger "concurra.core" if None.
+        logger: where lines go; the logger "concurra.core" if None. Of one that is not
+            of `logging`, `info`, `warning` and `error` are called with whole lines.
         log_errors: whether the error of a task is logged when it fails.
         fallback_to_thread_on_pickle_error: whether a function that cannot leave this
             process runs in a thread; otherwise it fails.
@@ -106,7 +107,7 @@ class TaskRunner:
         self.log = logger
         if max_concurrency is None:
             max_concurrency = os.cpu_count() or 1
-        max_concurrency = index(max_concurrency)
+        max_concurrency = operator.index(max_concurrency)
         if max_concurrency < 1:
             self.log.warning(
                 "max_concurrency must be >= 1; resetting to 1, tasks will not run in "
@@ -475,15 +476,15 @@ class TaskRunner:
 
         results = self._results()
         if results.are_successful():
-            if self.log.isEnabledFor(INFO):
-                self.log.info("\n%s", table(results))
+            if shows_info(self.log):
+                self.log.info(f"\n{table(results)}")
             return
 
         text = f"{error_message or 'Execution Failed'}\n{report(results)}"
         if raise_exception:
             raise Exception(text)
 
-        self.log.error("%s", text)
+        self.log.error(text)
 
     def _check_start(self) -> None:
         if self._has_started:
@@ -501,7 +502,7 @@ class TaskRunner:
             return
 
         observers = []
-        shows_progress = self.progress_stats and self.log.isEnabledFor(INFO)
+        shows_progress = self.progress_stats and shows_info(self.log)
         if shows_progress or self.log_errors or self.fast_fail:
             results_of = self._results_of()
             observers.append(Follower(self, results_of, self._labels, shows_progress))
@@ -513,7 +514,7 @@ class TaskRunner:
         if self.use_multiprocessing and self.fallback_to_thread_on_pickle_error:
             for label in self._results().fallen_back():
                 self.log.warning(
-                    "Task '%s' was not picklable; running in thread fallback", label
+                    f"Task '{label}' was not picklable; running in thread fallback"
                 )
 
     def _check_dependencies(self) -> None:

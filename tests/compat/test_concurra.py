@@ -425,6 +425,35 @@ def test_too_little_concurrency(caplog: Any) -> None:
     ]
 
 
+class Lines:
+    """Take lines as loggers do that are none of `logging`, such as loguru's."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+
+    def info(self, message: str) -> None:
+        self.taken.append(message)
+
+    warning = error = info
+
+
+def test_a_logger_is_whatever_takes_lines(caplog: Any) -> None:
+    """Whatever is in a line, nothing in it is a placeholder."""
+    taken = Lines()
+    runner = TaskRunner(logger=taken, log_errors=True)  # type: ignore[arg-type]
+    runner.add_task(fail, label="100% {bad} %s")
+    runner.add_task(ok, label="fine")
+    runner.run()
+    assert [line for line in taken.taken if line.startswith("ValueError: no Trace")]
+    assert [line for line in taken.taken if "] 2/2 [100.0%]" in line]
+    assert "Task '100% {bad} %s' failed with error" in taken.taken[-1]
+    assert not lines(caplog)
+    runner = quiet(log_errors=True)
+    runner.add_task(fail, label="100% {bad} %s")
+    runner.run()
+    assert "Task '100% {bad} %s' failed with error" in lines(caplog)[-1]
+
+
 def test_how_many_at_once_is_a_whole_number() -> None:
     for number in ("4", 2.5):
         with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
