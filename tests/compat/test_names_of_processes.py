@@ -98,7 +98,7 @@ def test_where_one_fails_the_others_go_on(parallel: bool, tmp_path: Path) -> Non
     assert list(result.passed_tasks_results) == ["fine"]
     assert result.failed_tasks == {"fails", "waits", "waits too", "too many"}
     assert str(result.run.errors["fails"]) == "no money"
-    assert list(result.run.errors) == ["fails", "too many"]
+    assert set(result.run.errors) == {"fails", "too many"}  # in whatever order
     assert result.run.records["waits too"].skipped_because == ("fails",)
     text = log.read_text(encoding="utf-8")
     assert "in fail\n        raise ValueError(reason)" in text
