@@ -51,6 +51,9 @@ CommandExecutionError = CommandFailed
 GRACE = 1.5
 #: Seconds after which it is looked whether Ctrl-C was pressed meanwhile.
 LONGEST_WAIT = 0.5
+#: The most tasks whose results are all made at once, in a plain dictionary: what reads
+#: it without asking it, as orjson, or takes nothing else, as YAML, has all of it too.
+MOST_PLAIN = 1_000
 #: The least limit of a task: Concurra takes 0 for one that only quick tasks keep.
 LEAST_TIMEOUT = 0.001
 
@@ -536,7 +539,8 @@ class TaskRunner:
         self._is_in_background = False
         if verify:
             self.verify(raise_exception, error_message)
-        return self._results()
+        results = self._results()
+        return results.copy() if len(results) <= MOST_PLAIN else results
 
     def _results(self) -> Results:
         return self._results_of()(self._run)

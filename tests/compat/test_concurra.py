@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -653,6 +654,49 @@ def results_of_two() -> Any:
     runner.add_task(ok, 1, label="a")
     runner.add_task(ok, label="b")
     return runner.run()
+
+
+def test_results_are_a_plain_dictionary() -> None:
+    """Which is what some writers of files take, or read without asking it."""
+    results = results_of_two()
+    assert type(results) is dict
+    assert [one["status"] for one in dict.values(results)] == ["Successful"] * 2
+
+
+def results_of_many() -> Any:
+    """Return results of so many tasks that each is made when it is asked for."""
+    runner = quiet()
+    for number in range(1_001):
+        runner.add_task(divmod, number, 7, label=number)
+    return runner.run(verify=False)
+
+
+def test_results_of_many_are_a_dictionary_too() -> None:
+    """Whichever way they are read first."""
+    expected = [divmod(number, 7) for number in range(1_001)]
+    assert [one["result"] for one in results_of_many().values()] == expected
+    readers: list[Callable[[Any], Any]] = [
+        dict,
+        copy.copy,
+        lambda results: results.copy(),
+        lambda results: {**results},
+        lambda results: results | {},
+        lambda results: {} | results,
+        lambda results: {label: results[label] for label in results},
+        lambda results: {label: results.get(label) for label in results.keys()},  # noqa: SIM118
+        lambda results: pickle.loads(pickle.dumps(results)),
+        lambda results: {**results} if results == {**results} else {},
+    ]
+    results = results_of_many()
+    for read in readers[:3]:
+        assert [one["result"] for one in read(results).values()] == expected
+    for read in readers[3:]:
+        found = read(results_of_many())
+        assert [one["result"] for one in found.values()] == expected
+    assert len(json.loads(json.dumps(results))) == 1_001
+    assert results.get(1_001, 5) == 5
+    assert results.pop(7)["result"] == (1, 0)
+    assert 7 not in results
 
 
 def test_results_are_a_dictionary() -> None:
