@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ._names import hint, nearest
 from ._task import Task
 from .errors import GraphError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from typing import Any, Self, TypeAlias
 
     #: What `graph += ...` takes, or several of it.
@@ -31,10 +33,17 @@ class Gathering:
         What is in the graph already stays as it is.
 
         Raises:
+            TypeError: if it is none of these.
             DuplicateTaskError: if a name is taken by something else.
             GraphError: if a task is in another graph.
         """
         single = isinstance(added, Task) or callable(added)
+        if isinstance(added, str) or not (single or hasattr(added, "__iter__")):
+            raise TypeError(
+                f"graph {self.name!r}: `+=` adds a task, a function or a graph, or "
+                f"several of them, got {added!r}"
+            )
+
         for item in (added,) if single else added:  # type: ignore[union-attr]
             if not isinstance(item, Task) or item.graph is None:
                 self.add(item)
@@ -64,7 +73,8 @@ class Gathering:
             functions: functions by the names that `func` has.
 
         Raises:
-            TypeError: if a description has no `func`, or an option there is none of.
+            TypeError: if a description is no mapping, has no `func`, or an option there
+                is none of.
             GraphError: if a name is not in `functions`, or a function or a dependency
                 cannot be used.
 
@@ -84,6 +94,12 @@ class Gathering:
         graph = cls(name)
         known = functions or {}
         for number, given in enumerate(tasks):
+            if not isinstance(given, Mapping):
+                raise TypeError(
+                    f"graph {graph.name!r}: task {number} of the list is no mapping, "
+                    f"got {given!r}"
+                )
+
             options = dict(given)
             function = options.pop("func", None)
             if isinstance(function, str):

@@ -147,6 +147,7 @@ def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as found:
         etl().draw(path)
     assert found.value.filename == str(path)
+    assert str(found.value).endswith(f": {str(path)!r}")
 
 
 @needs_dot

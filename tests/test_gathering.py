@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -92,6 +93,15 @@ def test_adding_to_a_graph() -> None:
     assert graph()["second"] == 2
 
 
+@pytest.mark.parametrize("wrong", [3, None, "task"])
+def test_adding_what_is_no_task(wrong: Any) -> None:
+    """The error names the graph, and says what could be added."""
+    graph = Graph("more")
+    with pytest.raises(TypeError, match=r"graph 'more': `\+=` adds a task, .* got "):
+        graph += wrong
+    assert not list(graph)
+
+
 def test_adding_a_graph() -> None:
     """It is one task of the other, as with `graph.add`."""
     inner, outer = Graph("inner"), Graph("outer")
@@ -132,6 +142,8 @@ def test_a_graph_from_a_list() -> None:
     ("description", "error", "text"),
     [
         ({"name": "first"}, TypeError, "task 1 of the list has no func"),
+        (one, TypeError, "task 1 of the list is no mapping, got <function one"),
+        ("one", TypeError, "task 1 of the list is no mapping, got 'one'"),
         ({"func": "increasd"}, GraphError, "Did you mean 'increased'"),
         ({"func": one, "dependson": "a"}, TypeError, "no option 'dependson'"),
         ({"func": 3}, TypeError, "expected a function"),

@@ -250,6 +250,16 @@ def test_secrets_are_not_kept() -> None:
     assert not re.search("hunter|unter2", told)
 
 
+def test_a_secret_in_colours_is_not_kept() -> None:
+    """What is taken out of a text, as codes for terminals, does not hide it."""
+    graph = Graph("etl", observers=[KeepLogs(redact=["hunter2", "s3cret"])])
+    graph.add(
+        lambda: logger.info("\x1b[1mhunter\x1b[36m2\x1b[0m \u202es3\u200ecret s3cret"),
+        name="leak",
+    )
+    assert texts(graph.run()) == {"leak": ["*** *** ***"]}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -285,6 +295,37 @@ assert root.handlers == [] and root.level == 30, (root.handlers, root.level)
 def test_where_logging_is_not_set_up() -> None:
     """Records come through from the level on, while the run goes on."""
     in_a_script(WITHOUT_SETUP)
+
+
+def test_logging_that_a_task_sets_up_stays_as_it_is() -> None:
+    """Its level outlasts the run, and runs that begin later have their records."""
+    in_a_script("""
+import logging, logging.config
+from syncra import Graph
+from syncra.observers import KeepLogs
+
+def configure():
+    logging.config.dictConfig({
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {"null": {"class": "logging.NullHandler"}},
+        "root": {"handlers": ["null"], "level": "INFO"},
+    })
+    logger.info("goes past the run")
+    return inner.run().report().logs
+
+logger = logging.getLogger("app")
+inner = Graph("inner", observers=[KeepLogs()])
+inner.add(lambda: logger.info("some"), name="work")
+graph = Graph("etl", observers=[KeepLogs()])
+graph.add(configure)
+logs = graph()["configure"]
+assert [entry.text for entry in logs["work"]] == ["some"], logs
+root = logging.getLogger()
+assert [type(one).__name__ for one in root.handlers] == ["NullHandler"], root.handlers
+assert root.level == logging.INFO, root.level
+logger.info("after")
+""")
 
 
 @pytest.mark.skipif(

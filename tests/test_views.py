@@ -112,6 +112,19 @@ def test_long_texts_keep_both_ends() -> None:
 # Files.
 
 
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    """And not the one beside it that is written first."""
+    nowhere, directory = tmp_path / "nowhere" / "run.html", tmp_path / "run.html"
+    with pytest.raises(FileNotFoundError) as caught:
+        write_whole(nowhere, "text")
+    assert str(caught.value).endswith(f": {str(nowhere)!r}")
+    directory.mkdir()
+    with pytest.raises(IsADirectoryError) as caught_too:
+        write_whole(directory, "text")
+    assert str(caught_too.value).endswith(f": {str(directory)!r}")
+    assert list(tmp_path.iterdir()) == [directory]
+
+
 def test_fault_121_a_full_disk_is_said(tmp_path: Path) -> None:
     """As an error, and the run is what it was."""
     if not Path("/dev/full").is_char_device():

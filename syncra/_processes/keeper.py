@@ -51,6 +51,7 @@ class Keeper:
         self._environment = dict(os.environ)
         self._raw = dict(_raw_environment())
         self._path = list(sys.path)
+        self._arguments = list(sys.argv)
         self._locale = _locale.setlocale(_locale.LC_ALL)
         signal.signal(signal.SIGTERM, self._terminate)
 
@@ -59,6 +60,7 @@ class Keeper:
         self._change_to(given["directory"])
         _become_environment(given["environment"])
         sys.path[:] = given["path"]
+        sys.argv = list(given["arguments"])
         self.keep()
 
     def restore(self) -> None:
@@ -70,6 +72,8 @@ class Keeper:
             _become_environment(self._environment)
         if sys.path != self._path:
             sys.path[:] = self._path
+        if sys.argv != self._arguments:
+            sys.argv = list(self._arguments)
         if _locale.setlocale(_locale.LC_ALL) != self._locale:
             _locale.setlocale(_locale.LC_ALL, self._locale)
         for fd, event in self._poll.poll(0):

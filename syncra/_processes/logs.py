@@ -19,7 +19,7 @@ def levels() -> dict[str, int]:
         for name, logger in list(root.manager.loggerDict.items())
         if isinstance(logger, logging.Logger) and logger.level
     }
-    found[""] = root.level
+    found[""] = int(root.level)
     return found
 
 

@@ -31,8 +31,11 @@ if TYPE_CHECKING:
     from .concurra import TaskRunner
 
 SUCCESSFUL, FAILED, TERMINATED = "Successful", "Failed", "Terminated"
+INFO = 20
 #: Parts of a run after each of which its progress is logged, and letters of the bar.
 LINES, BAR = 10, 25
+#: The most characters of what a command has printed in the text of its error.
+LONGEST_OUTPUT = 500
 
 
 class Entry(NamedTuple):
@@ -428,6 +431,8 @@ def _summary(error: BaseException) -> str:
 
         result = error.result
         output = _shown(result.stderr).strip() or _shown(result.stdout).strip()
+        if len(output) > LONGEST_OUTPUT:
+            output = f"{output[:LONGEST_OUTPUT]}..."
         text = f"Command exited with return code {result.returncode}"
         return f"CommandExecutionError: {text}{output and ': '}{output}"
 
@@ -505,7 +510,7 @@ class Follower:
             self._over = over = self._over + 1
             if over % self._every == 0 or over == self._total:
                 if self._shows_progress:
-                    self._log.info("%s", self._progress())
+                    self._log.info(self._progress())
         if state == State.FAILED and self._logs_errors:
             self._log_error(self._labels[task], self._made(run, task))
         elif state == State.CANCELLED and run.records[task].attempts:
@@ -520,7 +525,7 @@ class Follower:
 
     def _log_ended(self) -> None:
         for ended in self._ended:
-            self._log.info("Deleting terminated task: %s, %s", *ended)
+            self._log.info("Deleting terminated task: {}, {}".format(*ended))
         self._ended.clear()
 
     def _made(self, run: Run, task: str) -> dict[str, Any]:
@@ -531,9 +536,9 @@ class Follower:
     def _log_error(self, label: Hashable, made: dict[str, Any]) -> None:
         if made["status"] == TERMINATED:
             what = made["error"].removeprefix("TimeoutError: Task ")
-            self._log.error("Task '%s' %s\n", label, what)
+            self._log.error(f"Task '{label}' {what}\n")
         else:
-            self._log.error("%s %s\n", made["error"], made["trace"])
+            self._log.error(f"{made['error']} {made['trace']}\n")
         if self._ends_at_failure:
             self._ends_at_failure = self._shows_progress = False
             self._log.error("terminating execution!")
@@ -587,6 +592,12 @@ def table(results: Results) -> str:
         for line in zip_longest(*parts, fillvalue=""):
             found.append(_row(line, widths, numbers is not None))
     return "\n".join([*found, f"+{rule}+"])
+
+
+def shows_info(log: Any) -> bool:
+    """Return whether a logger shows progress; one that cannot tell does."""
+    is_enabled: Callable[[int], bool] | None = getattr(log, "isEnabledFor", None)
+    return is_enabled is None or is_enabled(INFO)
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], has_numbers: bool) -> str:

@@ -12,6 +12,7 @@ is called natively says `docs/migrating-concurra.md`.
 
 from __future__ import annotations
 
+import operator
 import os
 from functools import partial
 from inspect import iscoroutinefunction
@@ -30,6 +31,7 @@ from ._concurra_results import (
     is_worth_retrying,
     literal,
     report,
+    shows_info,
     table,
 )
 
@@ -49,7 +51,9 @@ CommandExecutionError = CommandFailed
 GRACE = 1.5
 #: Seconds after which it is looked whether Ctrl-C was pressed meanwhile.
 LONGEST_WAIT = 0.5
-INFO = 20
+#: The most tasks whose results are all made at once, in a plain dictionary: what reads
+#: it without asking it, as orjson, or takes nothing else, as YAML, has all of it too.
+MOST_PLAIN = 1_000
 #: The least limit of a task: Concurra takes 0 for one that only quick tasks keep.
 LEAST_TIMEOUT = 0.001
 
@@ -65,15 +69,16 @@ class TaskRunner:
         progress_stats: whether to log how the run goes on.
         fast_fail: whether the first task that fails ends the run.
         use_multiprocessing: whether functions run in processes.
-        logger: where lines go; the logger "concurra.core" if None.
+        logger: where lines go; the logger "concurra.core" if None. Of one that is not
+            of `logging`, `info`, `warning` and `error` are called with whole lines.
         log_errors: whether the error of a task is logged when it fails.
         fallback_to_thread_on_pickle_error: whether a function that cannot leave this
             process runs in a thread; otherwise it fails.
         task_retries: how often a task is tried again after an exception.
 
     Raises:
-        TypeError: if `task_retries` is no whole number.
-        ValueError: if it is negative.
+        TypeError: if `max_concurrency` or `task_retries` is no whole number.
+        ValueError: if the latter is negative.
 
     Example:
         >>> from syncra.compat.concurra import TaskRunner
@@ -105,6 +110,7 @@ class TaskRunner:
         self.log = logger
         if max_concurrency is None:
             max_concurrency = os.cpu_count() or 1
+        max_concurrency = operator.index(max_concurrency)
         if max_concurrency < 1:
             self.log.warning(
                 "max_concurrency must be >= 1; resetting to 1, tasks will not run in "
@@ -112,7 +118,7 @@ class TaskRunner:
             )
             max_concurrency = 1
         self.max_concurrency = max_concurrency
-        self.name = name if name is not None else "TaskRunner"
+        self.name = name or type(self).__name__
         self.timeout = timeout
         self.progress_stats = progress_stats
         self.fast_fail = fast_fail
@@ -121,7 +127,7 @@ class TaskRunner:
         self.fallback_to_thread_on_pickle_error = fallback_to_thread_on_pickle_error
         self.task_retries = checked_retries(task_retries)
         self._graph = Graph(
-            self.name or "TaskRunner",
+            self.name,
             executor=(Processes if use_multiprocessing else Threads)(max_concurrency),
             max_concurrency=max_concurrency if use_multiprocessing else None,
             on_error="raise" if fast_fail else "continue",
@@ -136,6 +142,9 @@ class TaskRunner:
         self._has_commands = False
         self._has_started = self._is_aborted = self._is_in_background = False
         self._run: Run | None = None
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     def add_task(
         self,
@@ -327,7 +336,7 @@ class TaskRunner:
 
         if retries is None:
             retries = self.task_retries
-        elif retries:
+        else:
             checked_retries(retries)
         before: tuple[Hashable, ...] = ()
         if depends_on is not None:
@@ -470,15 +479,15 @@ class TaskRunner:
 
         results = self._results()
         if results.are_successful():
-            if self.log.isEnabledFor(INFO):
-                self.log.info("\n%s", table(results))
+            if shows_info(self.log):
+                self.log.info(f"\n{table(results)}")
             return
 
         text = f"{error_message or 'Execution Failed'}\n{report(results)}"
         if raise_exception:
             raise Exception(text)
 
-        self.log.error("%s", text)
+        self.log.error(text)
 
     def _check_start(self) -> None:
         if self._has_started:
@@ -496,7 +505,7 @@ class TaskRunner:
             return
 
         observers = []
-        shows_progress = self.progress_stats and self.log.isEnabledFor(INFO)
+        shows_progress = self.progress_stats and shows_info(self.log)
         if shows_progress or self.log_errors or self.fast_fail:
             results_of = self._results_of()
             observers.append(Follower(self, results_of, self._labels, shows_progress))
@@ -508,7 +517,7 @@ class TaskRunner:
         if self.use_multiprocessing and self.fallback_to_thread_on_pickle_error:
             for label in self._results().fallen_back():
                 self.log.warning(
-                    "Task '%s' was not picklable; running in thread fallback", label
+                    f"Task '{label}' was not picklable; running in thread fallback"
                 )
 
     def _check_dependencies(self) -> None:
@@ -530,7 +539,8 @@ class TaskRunner:
         self._is_in_background = False
         if verify:
             self.verify(raise_exception, error_message)
-        return self._results()
+        results = self._results()
+        return results.copy() if len(results) <= MOST_PLAIN else results
 
     def _results(self) -> Results:
         return self._results_of()(self._run)

@@ -118,8 +118,8 @@ class HTMLSMTPHandler:
         *,
         use_tls: bool | None = None,
     ) -> None:
-        host, port = (mailhost, 25) if isinstance(mailhost, str) else mailhost
-        username, password = credentials or (None, None)
+        host, port = _pair((mailhost, 25) if isinstance(mailhost, str) else mailhost)
+        username, password = _pair(credentials or (None, None), "credentials")
         self.email = Email(
             host,
             port=port,
@@ -173,6 +173,8 @@ class Task:
 
         _check(args, tuple, f"task {name!r}: args")
         _check(kwargs or {}, dict, f"task {name!r}: kwargs")
+        # Not one dependency alone, as one forgets the brackets.
+        _check(dependencies or [], (list, tuple), f"task {name!r}: dependencies")
         for dependency in dependencies or ():
             _check(dependency, TaskDependency, f"task {name!r}: each dependency")
         if html_mail_handler is not None:
@@ -397,6 +399,15 @@ def _context_of(secure: Sequence[Any]) -> ssl.SSLContext | None:
     return context
 
 
-def _check(value: object, kind: type, what: str) -> None:
+def _check(value: object, kind: type | tuple[type, ...], what: str) -> None:
     if not isinstance(value, kind):
-        raise TypeError(f"{what} is a {kind.__name__}, got {value!r}")
+        name = (kind if isinstance(kind, type) else kind[0]).__name__
+        raise TypeError(f"{what} is a {name}, got {value!r}")
+
+
+def _pair(value: Any, what: str = "mailhost") -> Any:
+    """Return what has two parts, or raise without showing it: it may be a password."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise TypeError(f"{what} is a tuple of two, got {type(value).__name__}")
+
+    return value

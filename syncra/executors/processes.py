@@ -260,6 +260,7 @@ def _setup(executor: Processes, run: Work) -> bytes:
             "directory": directory,
             "environment": dict(os.environ),
             "path": list(sys.path),
+            "arguments": list(map(str, getattr(sys, "argv", ()))),  # its script's
             "main": main_place() if executor.start_method != "fork" else "here",
             "levels": levels,
             "variables": variables,

@@ -108,6 +108,9 @@ class _Receiver:
         """Keep a record."""
         assert self._logs is not None
         redacted = self._redaction.text
+        if self._redaction.longest:
+            # A code for terminals may stand in the middle of a secret.
+            text = plain_text(redacted(text), 4 * LONGEST_TEXT)
         self._logs.add(
             origin.task,
             LogEntry(

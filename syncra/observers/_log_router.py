@@ -27,6 +27,10 @@ if TYPE_CHECKING:
         ) -> None: ...
 
 
+class _Level(int):
+    """Be a level that is told apart from the same one that others have set."""
+
+
 class _Router(logging.Handler):
     """Give each record to the run that it comes from. On the root logger, if needed."""
 
@@ -34,21 +38,23 @@ class _Router(logging.Handler):
         super().__init__()
         self._receivers: dict[str, tuple[Receiver, ...]] = {}
         self._guard = Lock()
+        #: The level of the root logger where the program has not set up logging, and
+        #: what it has been raised or lowered to.
         self._level_before: int | None = None
+        self._level_set: _Level | None = None
 
     def add(self, run_id: str, receiver: Receiver) -> None:
         """Take in somebody who wants the records of a run that begins."""
         root = logging.getLogger()
         with self._guard:
-            if not self._receivers:
-                if not root.handlers:
-                    # The program has not set up logging: what is wanted has to come
-                    # through, and warnings go where they would have gone.
-                    self._level_before = root.level
-                root.addHandler(self)
+            if not self._receivers and not root.handlers:
+                # The program has not set up logging: what is wanted has to come
+                # through, and warnings go where they would have gone.
+                self._level_before, self._level_set = root.level, None
+            root.addHandler(self)  # again, if logging was set up meanwhile
             known = self._receivers.get(run_id, ())
             self._receivers[run_id] = (*known, receiver)
-            self._set_level()
+            self._set_level(root)
 
     def remove(self, run_id: str, receiver: Receiver) -> None:
         """Forget somebody, if he is known: his run is over."""
@@ -62,19 +68,28 @@ class _Router(logging.Handler):
                 self._receivers[run_id] = others
             else:
                 del self._receivers[run_id]
-            self._set_level()
+            root = logging.getLogger()
+            self._set_level(root)
             if not self._receivers:
-                logging.getLogger().removeHandler(self)
+                root.removeHandler(self)
                 self._level_before = None
 
-    def _set_level(self) -> None:
-        if self._level_before is not None:
-            levels = [
-                receiver.level
-                for receivers in self._receivers.values()
-                for receiver in receivers
-            ]
-            logging.getLogger().setLevel(min([self._level_before, *levels]))
+    def _set_level(self, root: logging.Logger) -> None:
+        if self._level_before is None:
+            return
+
+        levels = [
+            receiver.level
+            for receivers in self._receivers.values()
+            for receiver in receivers
+        ]
+        if self._level_set is not None and root.level is not self._level_set:
+            self._level_before = None  # the program has set its own meanwhile
+        elif levels:
+            self._level_set = _Level(min([self._level_before, *levels]))
+            root.setLevel(self._level_set)
+        else:
+            root.setLevel(self._level_before)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Give away a record of a task."""

@@ -37,8 +37,11 @@ def write_whole(path: str | os.PathLike[str], text: str) -> Path:
         with beside.open("xb") as file:
             _write(file, data)
         beside.replace(target)
-    except BaseException:
+    except BaseException as error:
         beside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is not None:
+            error.filename = str(path)  # the one that somebody knows
+            del error.filename2
         raise
 
     return target

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -96,11 +97,15 @@ def test_what_cannot_be_added() -> None:
         runner.add_task(5)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="unhashable"):
         runner.add_task(ok, label=[])  # type: ignore[arg-type]
-    for retries, kind in ((-1, ValueError), (1.5, TypeError), (True, TypeError)):
+    retries: Any
+    for retries, kind in (
+        *((-1, ValueError), (1.5, TypeError), (True, TypeError)),
+        *((False, TypeError), (0.0, TypeError), ("", TypeError)),
+    ):
         with pytest.raises(kind, match=r"task_retries must be a non-negative integer."):
-            runner.add_task(ok, task_retries=retries)  # type: ignore[arg-type]
+            runner.add_task(ok, task_retries=retries)
         with pytest.raises(kind, match=r"task_retries must be a non-negative integer."):
-            TaskRunner(task_retries=retries)  # type: ignore[arg-type]
+            TaskRunner(task_retries=retries)
     assert list(runner.run()) == ["a"]
 
 
@@ -421,6 +426,54 @@ def test_too_little_concurrency(caplog: Any) -> None:
     ]
 
 
+class Lines:
+    """Take lines as loggers do that are none of `logging`, such as loguru's."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+
+    def info(self, message: str) -> None:
+        self.taken.append(message)
+
+    warning = error = info
+
+
+def test_a_logger_is_whatever_takes_lines(caplog: Any) -> None:
+    """Whatever is in a line, nothing in it is a placeholder."""
+    taken = Lines()
+    runner = TaskRunner(logger=taken, log_errors=True)  # type: ignore[arg-type]
+    runner.add_task(fail, label="100% {bad} %s")
+    runner.add_task(ok, label="fine")
+    runner.run()
+    assert [line for line in taken.taken if line.startswith("ValueError: no Trace")]
+    assert [line for line in taken.taken if "] 2/2 [100.0%]" in line]
+    assert "Task '100% {bad} %s' failed with error" in taken.taken[-1]
+    assert not lines(caplog)
+    runner = quiet(log_errors=True)
+    runner.add_task(fail, label="100% {bad} %s")
+    runner.run()
+    assert "Task '100% {bad} %s' failed with error" in lines(caplog)[-1]
+
+
+def test_how_many_at_once_is_a_whole_number() -> None:
+    for number in ("4", 2.5):
+        with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+            TaskRunner(max_concurrency=number)  # type: ignore[arg-type]
+
+
+def test_a_runner_has_the_length_of_its_tasks_and_the_name_of_its_class() -> None:
+    class Nightly(TaskRunner):
+        pass
+
+    runner = Nightly()
+    assert (runner.name, len(runner)) == ("Nightly", 0)
+    runner.add_task(ok, depends_on=["later"])
+    assert len(runner) == 1
+    runner.add_command(["true"], label="later")
+    assert len(runner) == 2
+    assert TaskRunner(name="").name == "TaskRunner"
+
+
 # Processes.
 
 
@@ -560,6 +613,17 @@ def test_commands(tmp_path: Any) -> None:
     assert results["skipped"]["status"] == "Terminated"
 
 
+def test_the_error_of_a_command_that_prints_much_is_short() -> None:
+    runner = quiet()
+    runner.add_shell_command("head -c 300000 /dev/zero | tr '\\0' x; exit 3", label="a")
+    result = runner.run(verify=False)["a"]
+    assert result["error"] == (
+        f"CommandExecutionError: Command exited with return code 3: {'x' * 500}..."
+    )
+    assert len(result["trace"]) < 10_000
+    assert len(result["result"]["stdout"]) == 300_000
+
+
 def test_a_command_is_ended_at_its_limit() -> None:
     runner = quiet(timeout=0.2)
     runner.add_shell_command("sleep 60", label="a")
@@ -590,6 +654,49 @@ def results_of_two() -> Any:
     runner.add_task(ok, 1, label="a")
     runner.add_task(ok, label="b")
     return runner.run()
+
+
+def test_results_are_a_plain_dictionary() -> None:
+    """Which is what some writers of files take, or read without asking it."""
+    results = results_of_two()
+    assert type(results) is dict
+    assert [one["status"] for one in dict.values(results)] == ["Successful"] * 2
+
+
+def results_of_many() -> Any:
+    """Return results of so many tasks that each is made when it is asked for."""
+    runner = quiet()
+    for number in range(1_001):
+        runner.add_task(divmod, number, 7, label=number)
+    return runner.run(verify=False)
+
+
+def test_results_of_many_are_a_dictionary_too() -> None:
+    """Whichever way they are read first."""
+    expected = [divmod(number, 7) for number in range(1_001)]
+    assert [one["result"] for one in results_of_many().values()] == expected
+    readers: list[Callable[[Any], Any]] = [
+        dict,
+        copy.copy,
+        lambda results: results.copy(),
+        lambda results: {**results},
+        lambda results: results | {},
+        lambda results: {} | results,
+        lambda results: {label: results[label] for label in results},
+        lambda results: {label: results.get(label) for label in results.keys()},  # noqa: SIM118
+        lambda results: pickle.loads(pickle.dumps(results)),
+        lambda results: {**results} if results == {**results} else {},
+    ]
+    results = results_of_many()
+    for read in readers[:3]:
+        assert [one["result"] for one in read(results).values()] == expected
+    for read in readers[3:]:
+        found = read(results_of_many())
+        assert [one["result"] for one in found.values()] == expected
+    assert len(json.loads(json.dumps(results))) == 1_001
+    assert results.get(1_001, 5) == 5
+    assert results.pop(7)["result"] == (1, 0)
+    assert 7 not in results
 
 
 def test_results_are_a_dictionary() -> None:

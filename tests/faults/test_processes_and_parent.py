@@ -225,6 +225,22 @@ def test_fault_88_a_script(method, guarded, tmp_path) -> None:
     assert done.stdout.count("done True") == 1
 
 
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_faults_88_91_a_script_that_reads_its_command_line(method, tmp_path) -> None:
+    """It is imported with the same arguments, which it looks at while it is."""
+    code = UNGUARDED.replace("EXECUTOR", f"Processes(1, {method!r})")
+    code = f"import sys, warnings\nwarnings.simplefilter('ignore')\n{code}"
+    script = tmp_path / "etl.py"
+    script.write_text(
+        code.replace("class Row:", "limit = int(sys.argv[1])\n\nclass Row:").replace(
+            "sum(row.value for row in rows)", "sum(row.value for row in rows) + limit"
+        )
+    )
+    done = python(str(script), "0", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("done True") == 1
+
+
 @pytest.mark.parametrize("how", ["-c", "stdin"])
 @pytest.mark.parametrize("extra", [True, False])
 def test_fault_88_a_program_that_is_no_file(how, extra) -> None:
