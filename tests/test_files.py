@@ -661,6 +661,8 @@ def test_places_in_json_and_toml(tmp_path, suffix, text, places) -> None:
         (one_task(shell="a\0b"), "tasks[0].shell", "a text without NUL"),
         (one_task(command=[]), "tasks[0].command", "at least one item"),
         (one_task(command="ls"), "tasks[0].command", "expected a list of texts"),
+        (one_task(command=["sleep", 5]), "tasks[0].command[1]", "number 5; quote it"),
+        (one_task(shell=True), "tasks[0].shell", "found true; quote it"),
         (one_task(command=["{a.b}"]), "tasks[0]", "a placeholder is a name"),
         (one_task(shell="echo '{a}'"), "tasks[0]", "is within quotes"),
         (one_task(shell="ls", outputs="a"), "tasks[0].outputs", "with 'shell'"),

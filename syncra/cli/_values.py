@@ -125,6 +125,9 @@ def _read(where: str) -> str:
     """
     try:
         if where == "-":
+            if sys.stdin is None:
+                raise ConversionError("standard input is closed")
+
             return sys.stdin.read()
 
         return Path(where).read_text(encoding="utf-8")
