@@ -116,13 +116,15 @@ class References:
         if name in self._entries:
             return Reference(name, None, parameter)
 
-        task, bracket, rest = name.partition("[")
+        # The name of the task may have brackets too.
+        task, bracket, output = name[:-1].rpartition("[")
+        if task not in self._entries:
+            task, bracket, output = name[:-1].partition("[")
         upstream = self._entries.get(task)
-        if upstream is None or not bracket or not rest.endswith("]"):
+        if upstream is None or not bracket or not name.endswith("]"):
             self._add_unknown(entry, path, name)
             return None
 
-        output = rest[:-1]
         outputs = self._outputs.get(task)
         if outputs is None:
             outputs = dict.fromkeys(texts_of(upstream.said.get("outputs", ())))

@@ -296,6 +296,25 @@ def test_a_file_of_a_package_is_to_be_named_as_a_module(
     )
 
 
+def test_a_file_of_inputs_is_the_yaml_of_files_of_graphs(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("yaml", reason="PyYAML has no build for this Python")
+    (tmp_path / "echo.py").write_text(
+        "from syncra import Graph\ngraph = Graph('echo')\n"
+        "graph.add(lambda said: said, name='echo')\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "given.yaml").write_text("said: [no, 1:30, 2026-01-31]\n")
+    (tmp_path / "twice.yaml").write_text("said: 1\nsaid: 2\n")
+    done = cli("run", "echo.py", "-q", "--inputs", "given.yaml", cwd=tmp_path)
+    twice = cli("run", "echo.py", "-q", "--inputs", "twice.yaml", cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (0, "echo: ['no', '1:30', '2026-01-31']\n")
+    assert (twice.returncode, twice.stdout) == (2, "")
+    assert "2:1: said: key 'said' is there twice" in twice.stderr
+
+
 @pytest.mark.parametrize("closed", ["-i", "--inputs"])
 def test_a_standard_input_that_is_closed(here: Here, monkeypatch, closed: str) -> None:
     monkeypatch.setattr(sys, "stdin", None)
