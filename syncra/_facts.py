@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _thread import RLock
 from os import urandom
 
 from ._core.states import RUNNING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from ._journal import Journal
     from ._supervisor import Supervisor
     from .executors._base import Lane, Worker
+
+#: Held while an id is made. Not the lock of a run, under which it may be asked for.
+_IDENTIFYING = RLock()
 
 
 class Facts:
@@ -90,7 +94,9 @@ class Facts:
     def identify(self) -> str:
         """Return the id of the run, made when it is first asked for."""
         if not self.run_id:
-            self.run_id = urandom(8).hex()
+            with _IDENTIFYING:
+                # Another task may have asked at the same time.
+                self.run_id = self.run_id or urandom(8).hex()
         return self.run_id
 
     def stalled(self, task: int, seconds: float) -> None:

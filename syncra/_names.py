@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 
 #: With how many names another one is compared thoroughly, which takes 10 µs each.
 MANY_NAMES = 1_000
+#: What wraps more than this may do so forever, as what has every attribute does.
+_MOST_LAYERS = 100
+#: Longer names are no slips of the pen, and comparing them takes the square of this.
+LONGEST_NAME = 200
 
 
 def place_of(function: object) -> str:
@@ -43,6 +47,9 @@ def unwrapped(function: object) -> list[object]:
     layers: list[object] = []
     layer: object = function
     while layer is not None and not any(layer is seen for seen in layers):
+        if len(layers) >= _MOST_LAYERS:
+            break
+
         layers.append(layer)
         inner = getattr(layer, "__wrapped__", None)
         if inner is None:
@@ -56,6 +63,9 @@ def unwrapped(function: object) -> list[object]:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that `name` is most likely a slip of, or None."""
+    if len(name) > LONGEST_NAME:
+        return None
+
     import difflib
 
     candidates = list(known)

@@ -104,3 +104,23 @@ graph = syncra.Graph("of the tests")
 @graph.task
 def declared() -> int:
     return 4
+
+
+class Everything:
+    """Has every attribute there is, as what stands for something far away does."""
+
+    def __getattr__(self, name: str) -> Everything:
+        return Everything()
+
+    def __call__(self) -> None:
+        pass
+
+
+everything = Everything()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "way_out":
+        raise SystemExit(3)
+
+    raise AttributeError(name)

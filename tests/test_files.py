@@ -661,6 +661,8 @@ def test_places_in_json_and_toml(tmp_path, suffix, text, places) -> None:
         (one_task(shell="a\0b"), "tasks[0].shell", "a text without NUL"),
         (one_task(command=[]), "tasks[0].command", "at least one item"),
         (one_task(command="ls"), "tasks[0].command", "expected a list of texts"),
+        (one_task(command=["sleep", 5]), "tasks[0].command[1]", "number 5; quote it"),
+        (one_task(shell=True), "tasks[0].shell", "found true; quote it"),
         (one_task(command=["{a.b}"]), "tasks[0]", "a placeholder is a name"),
         (one_task(shell="echo '{a}'"), "tasks[0]", "is within quotes"),
         (one_task(shell="ls", outputs="a"), "tasks[0].outputs", "with 'shell'"),
@@ -815,3 +817,23 @@ def test_places_in_yaml_with_line_breaks_of_its_own(tmp_path: Path) -> None:
             Graph.from_file(file)
         problem = caught.value.problems[-1]
         assert (problem.line, problem.column) == place
+
+
+def test_a_part_of_a_task_with_brackets_in_its_name() -> None:
+    graph = Graph("brackets")
+    pair = graph.add(files_tasks.extract, name="pair[1]", outputs=("rows", "origin"))
+    graph.add(files_tasks.total, name="total", dependencies=pair["rows"])
+    again = load(graph.to_dict())
+
+    assert again.to_dict() == graph.to_dict()
+    assert again(path="x")["total"] == 6
+
+
+def test_inputs_of_tasks_that_were_removed_are_not_written_down() -> None:
+    graph = load({"inputs": {"a": "int", "b": "int"}, **one_task(shell="echo {a}{b}")})
+    graph.remove("only")
+    graph.command(["echo", "{b}"], name="other")
+
+    said = graph.to_dict()
+    assert said["inputs"] == {"b": "int"}
+    assert load(said).to_dict() == said

@@ -22,6 +22,7 @@ KNOWN = ANNOTATIONS | {
     "exclusiveMinimum",
     "items",
     "maximum",
+    "maxItems",
     "minItems",
     "minLength",
     "minimum",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import gc
 import multiprocessing
 import pickle
@@ -338,3 +339,30 @@ def test_a_function_that_falls_back_shares() -> None:
     run = graph()
     assert run.shared == {"names": ["keep"]}
     assert "cannot be pickled" in (run.records["keep"].warning or "")
+
+
+def test_tasks_that_ask_at_once_are_told_the_same_id(monkeypatch) -> None:
+    """The id of a run is made when it is asked for, which is once."""
+    from syncra import _facts
+
+    both = threading.Barrier(2)
+    made = iter(range(1, 9))
+
+    def slowly(size: int) -> bytes:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.1)  # until the other one is here too, if it may
+        return next(made).to_bytes(size, "big")
+
+    monkeypatch.setattr(_facts, "urandom", slowly)
+    together = threading.Barrier(2)
+
+    def ask(context: Context) -> str:
+        together.wait(10)
+        return context.run_id
+
+    graph = Graph("asking", executor=Threads(2))
+    for name in ("left", "right"):
+        graph.add(ask, name=name)
+    run = graph.run()
+
+    assert run["left"] == run["right"] == run.report().run_id

@@ -93,6 +93,8 @@ class References:
     def __init__(self, entries: dict[str, Entry], problems: Problems) -> None:
         self._entries = entries
         self._problems = problems
+        #: The outputs of tasks that others name parts of, each looked up at once.
+        self._outputs: dict[str, dict[str, None]] = {}
 
     def look_up(self) -> None:
         """Look up all of them, and look for cycles."""
@@ -114,18 +116,25 @@ class References:
         if name in self._entries:
             return Reference(name, None, parameter)
 
-        task, bracket, rest = name.partition("[")
+        # The name of the task may have brackets too.
+        task, bracket, output = name[:-1].rpartition("[")
+        if task not in self._entries:
+            task, bracket, output = name[:-1].partition("[")
         upstream = self._entries.get(task)
-        if upstream is None or not bracket or not rest.endswith("]"):
+        if upstream is None or not bracket or not name.endswith("]"):
             self._add_unknown(entry, path, name)
             return None
 
-        output = rest[:-1]
-        outputs = texts_of(upstream.said.get("outputs", ()))
+        outputs = self._outputs.get(task)
+        if outputs is None:
+            outputs = dict.fromkeys(texts_of(upstream.said.get("outputs", ())))
+            self._outputs[task] = outputs
         if output not in outputs:
-            known = f"it has {', '.join(outputs)}" if outputs else "it names none"
-            text = f"task {quoted(task)} has no output {quoted(output)}; {known}."
-            self._problems.add(path, text + hint(nearest(output, outputs)))
+            text = f"task {quoted(task)} has no output {quoted(output)}"
+            if self._problems.are_few:
+                known = f"it has {', '.join(outputs)}" if outputs else "it names none"
+                text += f"; {known}." + hint(nearest(output, outputs))
+            self._problems.add(path, text)
             return None
 
         return Reference(task, output, parameter)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"(?P<module>\w+(?:\.\w+)*)(?::(?P<path>\w+(?:\.\w+)*))?")
 #: How objects made in C are called.
 _SLOTS = (MethodWrapperType, WrapperDescriptorType)
+#: What wraps more than this may do so forever, as what has every attribute does.
+_MOST_LAYERS = 100
 #: What stands for a part of a name that is not there.
 _NOTHING = object()
 
@@ -274,6 +276,9 @@ def layers_of(function: Any) -> list[Any]:
     """Return a callable and everything that it says it wraps or calls, outside in.
 
     Other than for messages, where one way in is enough, no way in is left out.
+
+    Raises:
+        NotThere: if there is no end of it.
     """
     layers: list[Any] = []
     to_see = [function]
@@ -281,6 +286,12 @@ def layers_of(function: Any) -> list[Any]:
         layer = to_see.pop()
         if layer is None or any(layer is seen for seen in layers):
             continue
+
+        if len(layers) >= _MOST_LAYERS:
+            raise NotThere(
+                f"a {type(function).__name__} that wraps more than {_MOST_LAYERS} "
+                f"others is not used; write a function for it"
+            )
 
         layers.append(layer)
         to_see.append(getattr(layer, "__wrapped__", None))
@@ -317,7 +328,7 @@ def getattr_of(holder: Any, name: str) -> Any:
     """Return an attribute of a module or class, whatever its code does then."""
     try:
         return getattr(holder, name, _NOTHING)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise NotThere(
             f"looking up {quoted(name)} failed: {type(error).__name__}: {error}"
         ) from error

@@ -155,18 +155,14 @@ class _Loader:
 
         for name in inputs:
             if name not in used:
-                known = (
-                    f"it takes {', '.join(map(quoted, used))}"
-                    if used
-                    else ("it takes none")
-                )
-                self._problems.add(
-                    ("inputs", name),
-                    f"no task takes the input {quoted(name)}: a parameter without a "
-                    f"default and a placeholder that nothing fills are inputs of the "
-                    f"graph, and {known}",
-                    of_key=True,
-                )
+                text = f"no task takes the input {quoted(name)}"
+                if self._problems.are_few:
+                    known = ", ".join(map(quoted, used)) or "none"
+                    text += (
+                        f": a parameter without a default and a placeholder that "
+                        f"nothing fills are inputs of the graph, and it takes {known}"
+                    )
+                self._problems.add(("inputs", name), text, of_key=True)
 
     def _add_mistake(self, error: Exception, entries: dict[str, Entry]) -> None:
         entry = entries.get(getattr(error, "task", ""))

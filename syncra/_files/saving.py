@@ -20,6 +20,7 @@ from .types import as_declared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
 
@@ -84,12 +85,26 @@ def _of_graph(graph: Any, reasons: list[str]) -> dict[str, Any]:
         found["limits"] = dict(graph._limits)
     if graph._declared:
         inputs = found["inputs"] = {}
+        used = _used_inputs(graph)
         for name, declared in graph._declared.items():
+            if used is not None and name not in used:
+                continue  # its task was removed, and a file may declare no others
+
             try:
                 inputs[name] = as_declared(declared)
                 _check_plain(inputs[name], f"the default of input {name!r}")
             except ValueError as reason:
                 reasons.append(f"input {name!r}: {reason}")
+    return found
+
+
+def _used_inputs(graph: Any) -> Mapping[str, Any] | None:
+    """Return the inputs of a graph; None for one that has a mistake."""
+    try:
+        found: Mapping[str, Any] = graph.inputs
+    except (GraphError, ExceptionGroup):
+        return None
+
     return found
 
 

@@ -139,6 +139,8 @@ class Checker:
     def _add(self, value: Any, schema: Any, trail: Trail, found: Found) -> None:
         there = "an empty text" if value == "" else found_text(value)
         text = f"expected {self.expected(schema)}, found {there}"
+        if schema.get("type") == "string" and isinstance(value, (int, float)):
+            text += "; quote it"
         found.append((trail, text, False))
 
     def _check_text(self, text: str, schema: Any, trail: Trail, found: Found) -> None:
@@ -157,6 +159,11 @@ class Checker:
     def _check_list(self, items: Any, schema: Any, trail: Trail, found: Found) -> None:
         if len(items) < schema.get("minItems", 0):
             text = "expected at least one item, found an empty list"
+            found.append((trail, text, False))
+        if len(items) > schema.get("maxItems", len(items)):
+            text = (
+                f"expected at most {schema['maxItems']:,} items, found {len(items):,}"
+            )
             found.append((trail, text, False))
         inner = schema.get("items", True)
         if inner is not True:

@@ -70,6 +70,9 @@ def _bear_with_every_letter(stream: TextIO | None) -> None:
 def _say(text: str) -> None:
     from ..views.plain_text import plain_text
 
+    if sys.stderr is None:  # closed; what is printed to None is on standard output
+        return
+
     text = plain_text(text, 200_000)
     try:
         print(text, file=sys.stderr, flush=True)

@@ -248,9 +248,18 @@ def _fit(value: object) -> object:
     """Return a value that JSON has a form for."""
     try:
         text = json.dumps(value, default=_form_of, allow_nan=False)
-        found: object = json.loads(text)
+        found: object = json.loads(text, object_pairs_hook=_distinct)
     except Exception:  # code of the user's, too deep, not a number, keys of other kinds
         return _marked(value)
+
+    return found
+
+
+def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object, unless keys such as 1 and "1" have become one."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("two keys are the same in JSON")
 
     return found
 

@@ -160,9 +160,9 @@ def _load_data(where: str, allow: Sequence[str], allow_commands: bool) -> Loaded
     directory = path.resolve().parent
     _search_first(directory)
     loaded = Loaded(where)
-    # What is called like a module of Python would be that one.
-    own = _modules_in(directory) - sys.stdlib_module_names - {"syncra"}
     try:
+        # What is called like a module of Python would be that one.
+        own = _modules_in(directory) - sys.stdlib_module_names - {"syncra"}
         with path.open("rb") as file:
             said = file.read(_MOST_READ).decode(errors="replace")
         own &= set(re.findall(r"\w+", said))  # messages list what is allowed
@@ -200,6 +200,7 @@ def _run_file(where: str) -> ModuleType:
     _search_first(path.parent)
     module = ModuleType("__mp_main__")
     module.__file__ = str(path)
+    module.__package__ = ""  # as where worker processes run it
     before = sys.modules.get("__main__"), sys.argv
     sys.modules["__main__"] = sys.modules["__mp_main__"] = module
     sys.argv = [str(path)]
@@ -278,9 +279,23 @@ def _failed(where: str, error: BaseException) -> Problem:
         return Problem(str(error))
 
     kind = type(error).__name__
-    return Problem(
-        f"{where} cannot be imported: it has raised {kind}.",
-        details=traceback_of(error, error.__traceback__),
+    text = f"{where} cannot be imported: it has raised {kind}."
+    if "no known parent package" in str(error) and Path(where).is_file():
+        text += f" It is a part of a package. {_of_package(Path(where))}."
+    return Problem(text, details=traceback_of(error, error.__traceback__))
+
+
+def _of_package(path: Path) -> str:
+    """Return what says how a package, or a file of one, is named as a module."""
+    path = path.resolve()
+    names = [path.stem] if path.stem != "__init__" else []
+    parent = path.parent
+    while (parent / "__init__.py").is_file() and parent != parent.parent:
+        names.insert(0, parent.name)
+        parent = parent.parent
+    return (
+        f"Name it as a module, {'.'.join(names)!r}, with the directory {str(parent)!r} "
+        f"as the present one or in PYTHONPATH"
     )
 
 
@@ -294,8 +309,10 @@ def _mistake(error: Exception) -> Problem:
 
 def _no_module(where: str, name: str) -> Problem:
     known = [*sys.stdlib_module_names, *_modules_in(Path.cwd())]
-    is_file = Path(f"{where}.py").is_file()
-    suggestion = f"{where}.py" if is_file else nearest(name, known)
+    suggestion = nearest(name, known)
+    for file in (f"{where}.py", f".{os.sep}{where}"):
+        if Path(file).is_file():
+            suggestion = file
     return Problem(f"there is no module {name!r}." + hint(suggestion))
 
 
@@ -316,7 +333,13 @@ def _existing(where: str) -> Path:
         return path
 
     if path.is_dir():
+        if (path / "__init__.py").is_file():
+            raise Problem(f"{where} is a package. {_of_package(path)}.")
+
         raise Problem(f"{where} is a directory; expected a file or a module")
+
+    if path.exists():  # a pipe or a device: a worker process could not read it again
+        raise Problem(f"{where} is no regular file")
 
     try:
         beside = sorted(entry.name for entry in path.parent.iterdir())

@@ -9,6 +9,7 @@ from pathlib import Path
 from .._annotations import resolved
 from .._conversion import ConversionError, from_json, from_text
 from .._names import hint, listed, nearest
+from ..errors import FlowFileError, MissingExtraError
 from ._problems import Problem
 
 TYPE_CHECKING = False
@@ -125,6 +126,9 @@ def _read(where: str) -> str:
     """
     try:
         if where == "-":
+            if sys.stdin is None:
+                raise ConversionError("standard input is closed")
+
             return sys.stdin.read()
 
         return Path(where).read_text(encoding="utf-8")
@@ -157,19 +161,33 @@ def _parsed(text: str, suffix: str) -> object:
         return tomllib.loads(text)
 
     if suffix in (".yaml", ".yml"):
-        try:
-            import yaml
-        except ImportError:
-            raise Problem(
-                "a file of YAML takes PyYAML: pip install 'syncra[yaml]'"
-            ) from None
-
-        try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ValueError(" ".join(str(error).split())) from None
+        return _parsed_yaml(text)
 
     return json.loads(text)
+
+
+def _parsed_yaml(text: str) -> object:
+    """Return what YAML says, read as in files of graphs: `no` and `1:30` are texts."""
+    from .._files.bounds import Mistake
+    from .._files.problems import Problems
+    from .._files.yaml_text import parse
+
+    problems = Problems(None, lambda paths: {})
+    try:
+        found = parse(text.replace("\r\n", "\n"), problems)
+        problems.raise_all()
+    except Mistake as mistake:
+        line, column = mistake.mark or (None, None)
+        place = f"line {line}, column {column}: " if line else ""
+        raise ValueError(f"{place}{mistake.message}") from None
+    except MissingExtraError:
+        raise Problem(
+            "a file of YAML takes PyYAML: pip install 'syncra[yaml]'"
+        ) from None
+    except FlowFileError as error:
+        raise ValueError(str(error)) from None
+
+    return found
 
 
 def _text_of(error: BaseException) -> str:

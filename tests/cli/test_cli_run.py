@@ -100,7 +100,8 @@ def test_json_is_all_there_is_on_standard_output(project: Path) -> None:
 
 
 def test_json_says_which_results_it_has_no_form_for(project: Path) -> None:
-    done = cli("run", "values.py", "--json", "-t", "made", "-t", "odd", cwd=project)
+    targets = ("-t", "made", "-t", "odd", "-t", "alike")
+    done = cli("run", "values.py", "--json", *targets, cwd=project)
 
     results = json.loads(done.stdout)["results"]
     lock = results["made"].pop("lock")
@@ -113,6 +114,7 @@ def test_json_says_which_results_it_has_no_form_for(project: Path) -> None:
     assert lock["$repr"].startswith("<unlocked _thread.lock")
     assert lock["$type"] == "_thread.lock"
     assert results["odd"] == {"$repr": "nan", "$type": "builtins.float"}
+    assert results["alike"] == {"$repr": "{1: 2, '1': 3}", "$type": "builtins.dict"}
 
 
 def test_inputs_become_what_the_annotations_ask_for(project: Path) -> None:
@@ -252,7 +254,9 @@ def test_log_records_have_the_names_of_their_tasks(project: Path) -> None:
         (["run", "etl.py", "--inputs", "etl.py"], "expected a file with a suffix"),
         (["run", "shop"], "there is no graph in shop"),
         (["run", "."], "'.' is no module"),
-        (["run", "./shop"], "./shop is a directory"),
+        (["run", "./shop"], "./shop is a package. Name it as a module, 'shop', with"),
+        (["run", "../project"], "../project is a directory"),
+        (["run", "/dev/null"], "/dev/null is no regular file"),
         (["run", "mistakes.py"], "several mistakes:\n  task 'clean'"),
         (["run", ":x"], "names no graph"),
         (["rum", "etl.py"], "Did you mean 'run'?"),
@@ -273,6 +277,60 @@ def test_wrong_use_is_told_in_a_paragraph(
     assert (code, output) == (2, "")
     assert message in said
     assert "Traceback" not in said
+
+
+def test_a_file_of_a_package_is_to_be_named_as_a_module(
+    here: Here, tmp_path: Path, monkeypatch
+) -> None:
+    inner = tmp_path / "outer" / "inner"
+    inner.mkdir(parents=True)
+    for package in (inner.parent, inner):
+        (package / "__init__.py").touch()
+    (inner / "flows.py").write_text("from . import helper", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    code, output, said = here("run", "outer/inner/flows.py")
+
+    assert (code, output) == (2, "")
+    assert f"Name it as a module, 'outer.inner.flows', with {str(tmp_path)!r}" in (
+        said.replace("with the directory", "with")
+    )
+
+
+def test_a_file_of_inputs_is_the_yaml_of_files_of_graphs(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("yaml", reason="PyYAML has no build for this Python")
+    (tmp_path / "echo.py").write_text(
+        "from syncra import Graph\ngraph = Graph('echo')\n"
+        "graph.add(lambda said: said, name='echo')\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "given.yaml").write_text("said: [no, 1:30, 2026-01-31]\n")
+    (tmp_path / "twice.yaml").write_text("said: 1\nsaid: 2\n")
+    done = cli("run", "echo.py", "-q", "--inputs", "given.yaml", cwd=tmp_path)
+    twice = cli("run", "echo.py", "-q", "--inputs", "twice.yaml", cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (0, "echo: ['no', '1:30', '2026-01-31']\n")
+    assert (twice.returncode, twice.stdout) == (2, "")
+    assert "2:1: said: key 'said' is there twice" in twice.stderr
+
+
+@pytest.mark.parametrize("closed", ["-i", "--inputs"])
+def test_a_standard_input_that_is_closed(here: Here, monkeypatch, closed: str) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    given = "path=@-" if closed == "-i" else "-"
+    code, output, said = here("run", "etl.py", closed, given)
+
+    assert (code, output) == (2, "")
+    assert "standard input is closed" in said
+
+
+def test_errors_are_not_for_standard_output_where_there_is_no_other(
+    here: Here, monkeypatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+
+    assert here("run", "nowhere.py")[:2] == (2, "")
 
 
 @pytest.mark.parametrize(

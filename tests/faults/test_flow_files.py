@@ -319,6 +319,61 @@ def test_fault_133_mappings_that_hold_themselves() -> None:
             Graph.from_dict(hostile)
 
 
+@pytest.mark.timeout(30)
+def test_fault_131_what_has_every_attribute_wraps_no_others_forever() -> None:
+    said = {"tasks": [{"name": "a", "function": "files_tasks:everything"}]}
+    with pytest.raises(FlowFileError, match="wraps more than 100 others"):
+        Graph.from_dict(said, allow="files_tasks")
+
+
+def test_fault_131_a_module_that_exits_when_it_is_asked_for_a_name() -> None:
+    said = {"tasks": [{"name": "a", "function": "files_tasks:way_out"}]}
+    with pytest.raises(FlowFileError, match="looking up 'way_out' failed: SystemExit"):
+        Graph.from_dict(said, allow="files_tasks")
+
+
+@pytest.mark.timeout(30)
+def test_fault_133_long_names_are_not_compared() -> None:
+    """That takes the square of their length, where letters are many."""
+    letters = "".join(map(chr, range(0x4E00, 0x4E00 + 2_000)))
+    name = letters * 100
+    tasks = {
+        name: {"function": "files_tasks:fail"},
+        "b": {"function": "files_tasks:fail", "after": name[1:]},
+    }
+    with pytest.raises(FlowFileError, match="there is no task") as caught:
+        Graph.from_dict({"tasks": tasks}, allow="files_tasks")
+    assert len(str(caught.value)) < 1_000
+
+
+@pytest.mark.timeout(30)
+def test_fault_133_many_outputs_and_many_that_name_them() -> None:
+    """What is known of a task is looked through for the problems that are shown."""
+    outputs = [f"output{number}" for number in range(3_000)]
+    tasks = {"a": {"function": "files_tasks:fail", "outputs": outputs}} | {
+        f"b{number}": {"function": "files_tasks:fail", "after": [], "depends_on": name}
+        for number, name in enumerate(f"a[outptu{number}]" for number in range(3_000))
+    }
+    with pytest.raises(FlowFileError, match="has 3001 problems") as caught:
+        Graph.from_dict({"tasks": tasks}, allow="files_tasks")
+    messages = {one.path: one.message for one in caught.value.problems}
+    assert messages["tasks.a.outputs"] == "expected at most 1,000 items, found 3,000"
+    assert messages["tasks.b0.depends_on"].startswith("task 'a' has no output")
+    assert sum("Did you mean" in message for message in messages.values()) < 30
+
+
+def test_fault_133_many_inputs_that_no_task_takes() -> None:
+    names = [f"input{number}" for number in range(2_000)]
+    said = {
+        "inputs": dict.fromkeys([f"un{name}" for name in names], "int"),
+        "tasks": {"a": {"command": ["echo", *(f"{{{name}}}" for name in names)]}},
+    }
+    with pytest.raises(FlowFileError, match="has 2000 problems") as caught:
+        Graph.from_dict(said, allow_commands=True)
+    told = [len(problem.message) for problem in caught.value.problems]
+    assert (max(told) > 500, sorted(told)[100] < 100) == (True, True)
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "task",

@@ -62,6 +62,12 @@ def made() -> dict[str, Any]:
 
 
 @kinds.task
+def alike() -> dict[object, int]:
+    """Give what JSON would lose a part of."""
+    return {1: 2, "1": 3}
+
+
+@kinds.task
 def odd() -> float:
     """Give no number."""
     return float("nan")
