@@ -178,6 +178,8 @@ class ClusterLane(Sending):
         for known in (self._parcels, self._planned, self._early, self._sent):
             known.clear()
         self._waiting.clear()
+        self._is_forgotten = True
+        del self._work  # whoever still has this does not keep the results
 
     # The desk: sending.
 

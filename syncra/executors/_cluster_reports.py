@@ -108,6 +108,7 @@ class Reporting(Lane):
         "_early",
         "_guard",
         "_inbox",
+        "_is_forgotten",
         "_is_served",
         "_lost",
         "_paces",
@@ -126,6 +127,8 @@ class Reporting(Lane):
         #: Notes for the desk: what to call, and with what.
         self._inbox: deque[tuple[Any, ...]] = deque()
         self._is_served = False
+        #: Whether the run is over, so that no note is of any use.
+        self._is_forgotten = False
         #: Flights that have a task and are to be sent.
         self._waiting: deque[Flight] = deque()
         self._parcels: set[Parcel] = set()
@@ -163,9 +166,11 @@ class Reporting(Lane):
             while True:
                 while self._inbox:
                     call, *given = self._inbox.popleft()
-                    call(*given)
+                    if not self._is_forgotten:
+                        call(*given)
                     del call, given
-                self._pump()
+                if not self._is_forgotten:
+                    self._pump()
                 with self._guard:
                     if not self._inbox:
                         self._is_served = False
@@ -173,7 +178,8 @@ class Reporting(Lane):
 
         except BaseException as error:
             self._is_served = False
-            self._work.crash(error)
+            if not self._is_forgotten:
+                self._work.crash(error)
 
     def _pump(self) -> None:
         """Send what there is room for."""

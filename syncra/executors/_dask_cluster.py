@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import shutil
 import tempfile
 from concurrent.futures import CancelledError
@@ -13,6 +14,7 @@ from threading import Lock
 from ..errors import ExecutorLost, MissingExtraError
 from . import _remote_work
 from ._cluster_reports import WorkerDied
+from ._parcels import PARCEL_TASKS
 from ._same_code import check_versions
 
 TYPE_CHECKING = False
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+#: What the keys of our tasks begin with.
+KEY = "syncra-"
+#: Seconds in which a parcel may still tell that it was begun with.
+LATE = 5.0
 #: Evaluated on workers, which may not have Syncra, nor our Python.
 _VERSIONS = (
     "(getattr(__import__('importlib.util').util.find_spec('syncra') "
@@ -181,7 +187,7 @@ class DaskCluster:
             token,
             connection.topic,
             *needs,
-            key=f"syncra-{token}",
+            key=f"{KEY}{token}",
             pure=False,
             retries=0,
             **self._options,
@@ -191,8 +197,16 @@ class DaskCluster:
 
     def withdraw(self, handle: Any) -> None:
         client = self._client
+        token = handle.key.removeprefix(KEY)
+        self._connection.listeners[token] = partial(self._end_late, token)
         if client.status == "running":
             client.loop.add_callback(client._cancel, [handle])
+
+    def _end_late(self, token: str, message: bytes) -> None:
+        """Have a parcel end that was begun with just when it was taken back."""
+        for kind, _, *facts in pickle.loads(message):
+            if kind == _remote_work.BEGUN:
+                self.tell(facts[1], token, range(PARCEL_TASKS))
 
     def tell(self, address: str, token: str, positions: Sequence[int]) -> None:
         client = self._client
@@ -242,7 +256,12 @@ def _done(
     future: Any,
 ) -> None:
     """Pass on how a future has ended. In the thread that Dask has for that."""
-    connection.listeners.pop(token, None)
+    if future.status == "cancelled":
+        # Somebody may have begun with it this very moment.
+        listeners, loop = connection.listeners, future.client.loop
+        loop.add_callback(loop.call_later, LATE, listeners.pop, token, None)
+    else:
+        connection.listeners.pop(token, None)
     if future.status == "finished":
         ended(None)
     elif future.status == "error":

@@ -163,13 +163,13 @@ def run(
     check_versions(versions, worker[0])
     stops, budget, settings, functions, items = pickle.loads(packed)
     report = Report(send)
-    # Whoever dies after that has begun: nobody is to begin with it again.
-    report.add(BEGUN, -1, *worker)
-    report.flush(is_first=True)
     opened = _opened[token] = Opened(report)
     results: dict[int, Any] = {}
     began = monotonic()
     try:
+        # Whoever dies after that has begun: nobody is to begin with it again.
+        report.add(BEGUN, -1, *worker)
+        report.flush(is_first=True)
         for position, item in enumerate(items):
             if position and monotonic() - began > budget:
                 break

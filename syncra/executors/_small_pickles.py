@@ -58,17 +58,21 @@ def small_pickle(value: Any, kinds: Iterable[Any]) -> bytes | None:
     Raises:
         BaseException: what the last of them does, if it cannot be pickled.
     """
-    error: BaseException | None = None
-    for kind in kinds:
-        file = _Bounded()
+    *others, last = kinds
+    for kind in others:
         try:
-            kind(file, PROTOCOL, buffer_callback=_refuse_large).dump(value)
+            return _bounded(value, kind)
         except _TooLarge:
             return None
-        except Exception as raised:
-            error = raised
-        else:
-            return file.getvalue()
+        except Exception:
+            pass  # kept nowhere: it would know this frame, and keep the value
+    try:
+        return _bounded(value, last)
+    except _TooLarge:
+        return None
 
-    assert error is not None
-    raise error
+
+def _bounded(value: Any, kind: Any) -> bytes:
+    file = _Bounded()
+    kind(file, PROTOCOL, buffer_callback=_refuse_large).dump(value)
+    return file.getvalue()

@@ -75,7 +75,7 @@ class Dask(Executor):
         "max_in_flight",
     )
 
-    name = "Dask"
+    name = "dask"
     is_here = False
     is_kept = False
     is_bounded = True
