@@ -286,6 +286,9 @@ class Reporting(Lane):
         """Report what the end of a parcel by other hands means for its tasks."""
         parcel.large = None
         flights = list(parcel.flights.values())
+        if is_cancelled_error(error) and not parcel.is_withdrawn:
+            why = self._cluster.lost()
+            error = ClusterLost(why) if why else error
         if isinstance(error, ClusterLost):
             self._lost = self._lost or str(error)
         elif isinstance(error, WorkerDied) and not self._is_to_blame(parcel, flights):

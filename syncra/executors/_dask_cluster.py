@@ -11,9 +11,10 @@ from functools import partial
 from os import urandom
 from threading import Lock
 
+from .._clock import clock
 from ..errors import ExecutorLost, MissingExtraError
 from . import _remote_work
-from ._cluster_reports import WorkerDied
+from ._cluster_reports import ClusterLost, WorkerDied
 from ._parcels import PARCEL_TASKS
 from ._same_code import check_versions
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 KEY = "syncra-"
 #: Seconds in which a parcel may still tell that it was begun with.
 LATE = 5.0
+#: Seconds between two questions to a scheduler, and until it has to answer one.
+ASK, ANSWER = 5.0, 20.0
 #: Evaluated on workers, which may not have Syncra, nor our Python.
 _VERSIONS = (
     "(getattr(__import__('importlib.util').util.find_spec('syncra') "
@@ -58,6 +61,9 @@ class DaskConnection:
         self._directory = ""
         #: Who listens to the messages of a parcel, by token.
         self.listeners: dict[str, Callable[[bytes], object]] = {}
+        #: When the scheduler has last answered, and since when it does not.
+        self.heard_at = 0.0
+        self.asked_at: float | None = None
 
     def open(self) -> Any:
         """Return the client, connected to workers that can work for us."""
@@ -103,12 +109,18 @@ class DaskConnection:
         self._directory = tempfile.mkdtemp(prefix="syncra-dask-")
         options = {
             "threads_per_worker": 1,
-            "dashboard_address": None,
+            # What listens there cannot be turned off, but kept from other machines.
+            "dashboard_address": "127.0.0.1:0",
+            "worker_dashboard_address": "127.0.0.1:0",
             "local_directory": self._directory,
             "silence_logs": logging.CRITICAL,
             **self._options,
         }
-        told = {"allowed_failures": 0, **options.pop("scheduler_kwargs", {})}
+        told = {
+            "allowed_failures": 0,
+            "dashboard": "dashboard_address" in self._options,
+            **options.pop("scheduler_kwargs", {}),
+        }
         return distributed.LocalCluster(scheduler_kwargs=told, **options)
 
     def _check(self) -> None:
@@ -242,11 +254,33 @@ class DaskCluster:
             ) from error
 
     def lost(self) -> str:
-        client = self._client
-        if client is None or client.status == "running":
+        client, connection = self._client, self._connection
+        if client is None:
             return ""
 
-        return f"its client is {client.status}"
+        if client.status != "running":
+            return f"its client is {client.status}"
+
+        now = clock()
+        asked_at = connection.asked_at
+        if asked_at is None:
+            if now - connection.heard_at > ASK:
+                connection.asked_at = now
+                client.loop.add_callback(self._ask)
+        elif now - asked_at > ANSWER:
+            return f"its scheduler has not answered for {ANSWER:g} s"
+        return ""
+
+    async def _ask(self) -> None:
+        """See whether the scheduler answers."""
+        connection = self._connection
+        try:
+            await self._client.scheduler.identity(n_workers=0)
+        except Exception:
+            return  # it goes on not to answer
+
+        connection.heard_at = clock()
+        connection.asked_at = None
 
 
 def _done(
@@ -266,6 +300,8 @@ def _done(
         ended(None)
     elif future.status == "error":
         ended(_meant_by(future.exception()))
+    elif future.client.status != "running":
+        ended(ClusterLost(f"its client is {future.client.status}"))
     else:
         ended(CancelledError())
 
