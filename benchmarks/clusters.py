@@ -2,12 +2,14 @@
 
 `python -m benchmarks.clusters` starts a Dask cluster of two processes and prints, for
 each shape, seconds through `client.submit` by hand, through Syncra, with and without
-small tasks travelling together, and how these compare.
+small tasks travelling together, and how these compare. A number behind it says how
+often each is measured; the median counts.
 """
 
 from __future__ import annotations
 
 import sys
+from functools import partial
 from statistics import median
 from time import perf_counter
 
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     #: For each task, the numbers of those whose results it takes.
     Shape = list[tuple[int, ...]]
 
-TASKS, ROUNDS = 2000, 3
+TASKS = 2000
+ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 3
 
 
 def nothing(*values: object) -> None:
@@ -76,12 +79,12 @@ def main() -> None:
     with Dask(n_workers=2) as together:
         alone = Dask(together, batch=False)
         client = together.client
-        for name, shape in shapes().items():
+        for name, shape in reversed(shapes().items()):
             graph = graph_of(shape)
             graph.run(executor=together)
-            hand = seconds(lambda shape=shape: by_hand(client, shape))
-            ours = seconds(lambda graph=graph: graph.run(executor=together))
-            single = seconds(lambda graph=graph: graph.run(executor=alone))
+            hand = seconds(partial(by_hand, client, shape))
+            ours = seconds(partial(graph.run, executor=together))
+            single = seconds(partial(graph.run, executor=alone))
             worst = max(worst, ours / hand)
             print(
                 f"{name:10}{hand:9.2f}{ours:9.2f}{ours / hand:7.2f}"

@@ -23,6 +23,8 @@ from typing import Any
 
 import psutil
 import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser
 
 distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 
@@ -548,6 +550,16 @@ def test_options_are_checked(dask) -> None:
         Dask(dask, n_workers=3)
     with pytest.raises(ValueError, match="max_in_flight is at least 1"):
         Dask(dask, max_in_flight=0)
+
+
+def test_the_page_about_clusters(monkeypatch) -> None:
+    """Its Python blocks run one after another, as a reader would."""
+    page = Path(__file__).parent.parent / "docs" / "clusters.md"
+    document = Sybil([PythonCodeBlockParser()], encoding="utf-8").parse(page)
+    examples = list(document.examples())
+    assert len(examples) >= 3
+    for example in examples:
+        example.evaluate()
 
 
 SCRIPT = """

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 #: How many more parcels are on the way than tasks can run at once, so that no worker
 #: has to wait for the next one.
-SPARE = 2
+SPARE = 6
 #: Seconds between two looks at what is on the way.
 WATCH = 1.0
 #: Seconds that the last message of a parcel may be behind the parcel.

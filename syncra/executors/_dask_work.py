@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from distributed import get_worker
-from distributed.utils import sync
-
 from . import _remote_work
 
 TYPE_CHECKING = False
@@ -21,6 +18,9 @@ def run(parcel: bytes, token: str, topic: str, *needs: Any) -> Any:
         topic: the topic under which the run listens for messages.
         needs: the large values that it refers to.
     """
+    from distributed import get_worker
+    from distributed.utils import sync
+
     worker = get_worker()
 
     def send(message: bytes, is_first: bool) -> None:
