@@ -29,6 +29,7 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 
 import tests_dask as functions
+from dask import config as dask_config
 from tests_clusters import cluster, free_workers, no_leaks  # noqa: F401
 
 import syncra
@@ -543,6 +544,21 @@ def test_a_client_of_the_user_stays_as_it_is(dask) -> None:
     assert client.status == "running"
     assert client.submit(functions.number).result(30) == 20
     client.close()
+
+
+def test_fault_136_a_scheduler_that_is_not_there() -> None:
+    """Is told by the run, before any task begins."""
+    graph = Graph()
+    graph.add(functions.number)
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{found.getsockname()[1]}"
+    with (
+        dask_config.set({"distributed.comm.timeouts.connect": "300ms"}),
+        Dask(address) as executor,
+        pytest.raises(ExecutorLost, match=f"no Dask scheduler answers at {address}"),
+    ):
+        graph.run(executor=executor)
 
 
 def test_options_are_checked(dask) -> None:

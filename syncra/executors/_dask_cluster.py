@@ -102,7 +102,11 @@ class DaskConnection:
 
         if given is None:
             given = self._cluster = self._start(distributed)
-        return distributed.Client(given, set_as_default=False)
+        try:
+            return distributed.Client(given, set_as_default=False)
+        except OSError as error:
+            text = f"no Dask scheduler answers at {given}: {error}"
+            raise ExecutorLost(text, "Dask") from error
 
     def _start(self, distributed: Any) -> Any:
         """Start a cluster on this machine."""
