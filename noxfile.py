@@ -98,6 +98,14 @@ def tests(session: nox.Session) -> None:
         session.run(*pytest, *again, env=env)
 
 
+@nox.session(python="3.11")
+def clusters(session: nox.Session) -> None:
+    """Run tasks on real clusters; on one Python only, since they take their time."""
+    session.install(".", *dependencies("clusters"))
+    files = ("tests/test_dask.py", "tests/test_dask_contract.py")
+    session.run("pytest", *files, *session.posargs)
+
+
 @nox.session
 def pictures(session: nox.Session) -> None:
     """Make the pictures of the pages in docs/ from a real census; needs chromium."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .errors import Skip as Skip
     from .errors import SyncraError as SyncraError
     from .executors import Coroutines as Coroutines
+    from .executors import Dask as Dask
     from .executors import Processes as Processes
     from .executors import Sequential as Sequential
     from .executors import Threads as Threads
@@ -50,6 +51,7 @@ _HOMES = {
     "CommandResult": "_command_result",
     "Context": "_context",
     "Coroutines": "executors",
+    "Dask": "executors",
     "DontRetry": "errors",
     "Graph": "_graph",
     "Input": "_inputs",
@@ -78,6 +80,7 @@ __all__ = [
     "CommandResult",
     "Context",
     "Coroutines",
+    "Dask",
     "DontRetry",
     "Graph",
     "Input",

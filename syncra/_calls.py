@@ -15,6 +15,7 @@ from __future__ import annotations
 from operator import itemgetter
 
 from ._binding import Constant, FromContext, FromInput, PartOf
+from ._remote import Remote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -168,6 +169,9 @@ def part_of(result: Any, output: str, index: int) -> Any:
     """
     if result is None:
         return None
+
+    if result.__class__ is Remote:
+        return result.part(output, index)
 
     return result[output] if hasattr(result, "keys") else result[index]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, MutableMapping
 from types import MappingProxyType
 
 from ._core.states import SUCCEEDED
+from ._remote import was_told
 from .errors import SharedUnavailable
 
 TYPE_CHECKING = False
@@ -194,7 +195,8 @@ class ContextElsewhere(Context):
         )
 
     def cancelled(self) -> bool:
-        return False  # it is told by an exception, `TaskCancelled`
+        told = was_told.get()  # in a process it is told by `TaskCancelled`
+        return told is not None and told()
 
     def __reduce__(self) -> Any:
         known = self._run_id, self.graph, self.task, self.attempt, self._results

@@ -13,6 +13,7 @@ from ._core.policy import seconds
 from ._drawable import Drawable
 from ._lookup import id_of
 from ._raising import error_of, group_of, raise_again
+from ._remote import Remote
 from ._session import Session
 from ._task import Part
 from .errors import (
@@ -263,6 +264,7 @@ class Run(Drawable, Mapping[str, object]):
                 ResultNotKept: if the run was told by `keep=` not to keep it.
                 TaskSkipped: if it was skipped.
                 TaskCancelled: if it was cancelled.
+                ExecutorLost: if it is on a cluster that does not have it any more.
                 BaseException: what the task itself raised, if it failed.
             """
             task = id_of(self._journal.compiled, key)
@@ -274,6 +276,8 @@ class Run(Drawable, Mapping[str, object]):
                 self._not_kept(task)
 
             value = self._journal.values[task]
+            if value.__class__ is Remote:
+                value = self._journal.values[task] = value.fetch()
             if isinstance(key, Part):
                 outputs = self._journal.compiled.tasks[task].outputs
                 return part_of(value, key.output, outputs.index(key.output))

@@ -23,6 +23,7 @@ __all__ = [
     "DontRetry",
     "DrawingFailed",
     "DuplicateTaskError",
+    "ExecutorLost",
     "FlowFileError",
     "GraphError",
     "GraphNotFoundError",
@@ -43,6 +44,7 @@ __all__ = [
     "TaskSkipped",
     "TaskTimeout",
     "UnknownDependencyError",
+    "VersionMismatch",
     "WorkerCrashed",
 ]
 
@@ -251,8 +253,7 @@ class WorkerCrashed(_TaskOutcome, RuntimeError):
 
     Attributes:
         task: name of the task.
-        exitcode: the exit code of the process; None if it is not known, or if a signal
-            ended it.
+        exitcode: its exit code; None if that is not known, or if a signal ended it.
         signal: number of the signal that ended it, or None.
     """
 
@@ -268,14 +269,25 @@ class WorkerCrashed(_TaskOutcome, RuntimeError):
         self.signal = signal
 
 
+class ExecutorLost(SyncraError, ConnectionError):
+    """Report a cluster, the `executor`, that is gone with what was there."""
+
+    def __init__(self, message: str, executor: str) -> None:
+        super().__init__(message)
+        self.executor = executor
+
+
+class VersionMismatch(SyncraError, RuntimeError):
+    """Report a worker of a cluster whose Python or Syncra is another one than here."""
+
+
 class SerializationError(_TaskOutcome, TypeError):
     """Report something that cannot cross the border between two processes.
 
     Attributes:
         task: name of the task.
         stage: what could not: "function", "argument" or "result".
-        path: where in it the culprit is, such as "rows[3].lock"; "" if that is not
-            known.
+        path: where in it the culprit is, such as "rows[3].lock"; "" if not known.
     """
 
     def __init__(self, message: str, task: str, stage: str, path: str = "") -> None:

@@ -26,7 +26,7 @@ PACKAGE = Path(syncra.__file__).parent
 FLOORS = (
     # What anybody may use.
     {"errors", "_children", "_clock", "_entry", "_interpreter", "_loops", "_names"}
-    | {"_origins", "_redaction", "_tracebacks"},
+    | {"_origins", "_redaction", "_remote", "_tracebacks"},
     {"_alarm", "_annotations"},
     # Values from text and JSON.
     {"_plain_values"},
@@ -72,16 +72,23 @@ FLOORS = (
     {"executors._pool"},
     {"executors._private_loop"},
     {"executors._base", "executors._in_thread"},
-    {"executors._crossing", "executors._loop_worker"},
+    {"executors._crossing", "executors._loop_worker", "executors._parcels"}
+    | {"executors._same_code", "executors._small_pickles"},
     {
         "executors._flights",
         "executors._on_asyncio",
         "executors._on_trio",
+        "executors._remote_work",
         "executors._stalls",
     },
     {"executors.coroutines", "executors.threads"},
     {"executors._desk", "executors.foreign", "executors.sequential"},
     {"executors.processes"},
+    # Clusters: what runs there; parcels; what comes back; the lane; engines.
+    {"executors._cluster_reports", "executors._dask_work", "executors._packing"},
+    {"executors._cluster_sending", "executors._dask_cluster"},
+    {"executors._cluster"},
+    {"executors.dask"},
     {"executors"},
     # What a graph is.
     {"observers", "observers._base", "observers._log_file"},

@@ -31,8 +31,9 @@ import trio
 from conftest import with_asyncio
 from tests_foreign import Bare, Held, Synchronous
 
-from syncra import Graph, Retry, Run
+from syncra import Dask, Graph, Retry, Run
 from syncra.errors import (
+    MissingExtraError,
     RemoteTaskError,
     SerializationError,
     TaskTimeout,
@@ -608,6 +609,16 @@ def test_a_pool_that_lets_nothing_through(release) -> None:
     assert dict(run) == {"good": 1}
     assert run.errors["bad"].__notes__ == ["raised by task 'bad' of graph 'graph'"]
     assert isinstance(run.errors["exit"], SystemExit)
+
+
+def test_an_engine_that_is_not_installed(monkeypatch) -> None:
+    """The message says how to install it."""
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(
+        MissingExtraError, match=r"pip install 'syncra\[dask\]'"
+    ) as told:
+        Dask()
+    assert told.value.extra == "dask"
 
 
 # Pools of processes.

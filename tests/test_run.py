@@ -198,6 +198,7 @@ def test_records_tell_what_became_of_each_task(run) -> None:
             "sequential",
             "threads",
             "coroutines",
+            "dask",
             "processes",
             "ThreadPoolExecutor",
         }

@@ -149,7 +149,7 @@ def by_reference(base: Any) -> Any:
     class ByReference(base):  # type: ignore[misc]
         def reducer_override(self, value: Any) -> Any:
             if type(value) is FunctionType:
-                return _reference(value)
+                return reference(value)
 
             if isinstance(value, type) and value.__module__ == "__main__":
                 _check_main(f"class {value.__qualname__!r}")
@@ -172,7 +172,7 @@ def _by_value() -> Any:
         def reducer_override(self, value: Any) -> Any:
             if type(value) is FunctionType:
                 try:
-                    found = _reference(value)
+                    found = reference(value)
                 except _NotFound:
                     return super().reducer_override(value)
 
@@ -184,7 +184,7 @@ def _by_value() -> Any:
     return ByValue
 
 
-def _reference(function: FunctionType) -> Any:
+def reference(function: FunctionType) -> Any:
     """Return how another process finds a function; NotImplemented if by its name."""
     module, path = function.__module__, function.__qualname__
     if module == "__main__":

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from .coroutines import Coroutines
+    from .dask import Dask
     from .foreign import Foreign
     from .processes import Processes
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Coroutines",
+    "Dask",
     "Executor",
     "Foreign",
     "Lane",
@@ -111,6 +113,11 @@ def __getattr__(name: str) -> object:
         from .coroutines import Coroutines
 
         return Coroutines
+
+    if name == "Dask":
+        from .dask import Dask
+
+        return Dask
 
     if name == "Processes":
         from .processes import Processes

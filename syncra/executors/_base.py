@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from .._processes.child import Child
     from ._flights import Flight
     from ._loop_worker import LoopWorker
+    from ._parcels import Flight as RemoteFlight
 
     #: Who runs a task: the name of a thread, a worker on an event loop, a process, or
     #: somebody in a pool of the user's.
-    Worker: TypeAlias = str | LoopWorker | Child | Flight
+    Worker: TypeAlias = str | LoopWorker | Child | Flight | RemoteFlight
 
     class Work(Protocol):
         """Be what workers pull from: the engine of one run.
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
         """
 
         compiled: Any  # whose `names` are those of tasks and `limits` their seconds
+        journal: Any  # whose `lanes` are those of tasks, and `kept` what is wanted
+        lanes: list[Lane]
+        machine: Any  # whose `states` are those of tasks
+        settings: Any
         functions: list[Callable[..., Any]]
         arguments: Any  # see `_calls`
         values: list[Any]
@@ -67,6 +72,7 @@ if TYPE_CHECKING:
         def name_of(self, task: int) -> str: ...
         def stalled(self, task: int, seconds: float) -> None: ...
         def has_ready(self, lane: Lane) -> bool: ...
+        def listen(self, listener: Callable[[Sequence[int]], object]) -> None: ...
 
 
 class Executor:

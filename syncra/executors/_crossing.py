@@ -163,7 +163,7 @@ class RemoteCall:
             arguments = pickle.loads(self._arguments)
             stage = ""
             if self._baggage:
-                value = _prepared(self._baggage).run(_run, function, arguments)
+                value = prepared(self._baggage).run(_run, function, arguments)
             else:
                 value = _run(function, arguments)
             stage = "result"
@@ -303,7 +303,7 @@ def _run(
     return asyncio.run(reachable(value, call.runs_as if call else _nobody))
 
 
-def _prepared(baggage: bytes) -> Context:
+def prepared(baggage: bytes) -> Context:
     """Return a context in which has been done what observers want.
 
     Whatever goes wrong with that does not change the task.

@@ -112,7 +112,7 @@ class Processes(Executor):
             _warn_of_fork()
         self.context = tuple(context)
         for variable in self.context:
-            _place_of(variable)
+            place_of(variable)
 
     def __repr__(self) -> str:
         return f"Processes({self.max_workers}, {self.start_method!r})"
@@ -247,7 +247,7 @@ def _setup(executor: Processes, run: Work) -> bytes:
 
         levels = levels_of_loggers()
     variables = [
-        (_place_of(variable), pickle.dumps(run.context[variable]))
+        (place_of(variable), pickle.dumps(run.context[variable]))
         for variable in executor.context
         if variable in run.context
     ]
@@ -268,7 +268,7 @@ def _setup(executor: Processes, run: Work) -> bytes:
     )
 
 
-def _place_of(variable: ContextVar[Any]) -> tuple[str, str]:
+def place_of(variable: ContextVar[Any]) -> tuple[str, str]:
     """Return the module and name under which a context variable is found."""
     for module_name, module in list(sys.modules.items()):
         for name, value in list(getattr(module, "__dict__", {}).items()):

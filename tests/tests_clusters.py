@@ -1,0 +1,78 @@
+"""A real cluster for tests, and a check that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from syncra import Dask
+from syncra._processes.births import guardian_pid
+from syncra._processes.idle import idle_pids
+from syncra.executors import _pool
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Dask]:
+    """Give a cluster of two processes, and look for what it leaves behind."""
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    with Dask(n_workers=2) as executor:
+        directory = Path(executor.client.cluster.workers[0].local_directory)
+        yield executor
+    deadline = time.monotonic() + 10
+    while found := left_behind(before):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.01)
+    assert not directory.exists()
+    assert not directory.parent.exists()
+
+
+def left_behind(before: set[int]) -> list[str]:
+    """Return the processes that have been begun since, and the ports that are open."""
+    children = psutil.Process().children(recursive=True)
+    kept = {*before, guardian_pid(), *idle_pids()}
+    found = [
+        f"{child} {child.cmdline()}" for child in children if child.pid not in kept
+    ]
+    ports = psutil.Process().net_connections(kind="tcp")
+    found += [str(port) for port in ports if port.status == "LISTEN"]
+    return [one for one in found if "resource_tracker" not in one]
+
+
+def threads_in_use(dask_worker: Any) -> int:
+    return len(dask_worker.active_threads)
+
+
+def free_workers(executor: Dask) -> None:
+    """Have workers replaced that are still at what a run has abandoned."""
+    client = executor.client
+    deadline = time.monotonic() + 1
+    while any(client.run(threads_in_use).values()):
+        if time.monotonic() > deadline:
+            client.restart()
+            return
+
+        time.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def no_leaks() -> Iterator[None]:
+    """Fail a test that leaves a thread of Syncra busy; other threads are Dask's."""
+    yield
+    deadline = time.monotonic() + 5
+    while busy := busy_threads():
+        assert time.monotonic() < deadline, busy
+        time.sleep(0.005)
+
+
+def busy_threads() -> int:
+    names = [thread.name for thread in threading.enumerate()]
+    ours = [
+        name for name in names if name.startswith("syncra-") and name != "syncra-clock"
+    ]
+    return len(ours) - _pool.idle_count()

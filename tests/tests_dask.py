@@ -1,0 +1,118 @@
+"""Functions that workers of a cluster import by their names."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from contextvars import ContextVar
+from pathlib import Path
+
+from syncra import Context
+
+#: Bytes of a result that is not to travel for nothing.
+MUCH = 200_000_000
+
+colour: ContextVar[str] = ContextVar("colour", default="none")
+
+
+def much() -> bytes:
+    return bytes(MUCH)
+
+
+def length(data: bytes) -> int:
+    return len(data)
+
+
+def pair() -> tuple[bytes, int]:
+    return bytes(100_000), 7
+
+
+def number() -> int:
+    return 20
+
+
+def double(number: int) -> int:
+    return number * 2
+
+
+def add(*numbers: int) -> int:
+    return sum(numbers)
+
+
+async def later(number: int) -> int:
+    await asyncio.sleep(0.001)
+    return number + 1
+
+
+def process_id() -> int:
+    return os.getpid()
+
+
+def note(path: str, text: str = "x") -> None:
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def die() -> None:
+    os._exit(3)
+
+
+def die_once(path: str) -> str:
+    if not Path(path).exists():
+        note(path)
+        os._exit(3)
+    return "second time"
+
+
+def fail_once(path: str) -> str:
+    note(path)
+    if len(Path(path).read_text("utf-8")) < 2:
+        raise OSError("first time")
+    return "second time"
+
+
+def wait_for(path: str) -> str:
+    deadline = time.monotonic() + 60
+    while not Path(path).exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return "came"
+
+
+def begin_and_wait(began: str, path: str) -> str:
+    note(began)
+    return wait_for(path)
+
+
+def wait_until_told(began: str, told: str, context: Context) -> None:
+    note(began)
+    deadline = time.monotonic() + 60
+    while not context.cancelled() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    note(told)
+
+
+async def wait_for_ever(began: str, told: str) -> None:
+    note(began)
+    try:
+        await asyncio.sleep(60)
+    finally:
+        note(told)
+
+
+def see_results(context: Context) -> dict[str, int]:
+    return {name: len(value) for name, value in context.results.items()}
+
+
+def see_colour() -> str:
+    return colour.get()
+
+
+def log(context: Context) -> None:
+    context.logger.warning("from afar")
+    logging.getLogger("elsewhere").info("too little to be seen")
+
+
+def divide(by: int) -> float:
+    return 1 / by
