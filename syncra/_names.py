@@ -100,6 +100,11 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(repr(name) for name in names)
 
 
+def counted(count: int, what: str = "task") -> str:
+    """Return a number and what it is the number of, as in "1 task" and "2 tasks"."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def message_of(error: BaseException) -> str:
     """Return the text of an exception, whatever its `__str__` does."""
     try:

@@ -31,9 +31,10 @@ distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 import tests_dask as functions
 from dask import config as dask_config
 from tests_clusters import cluster, free_workers, no_leaks  # noqa: F401
+from tests_helpers import states_of
 
 import syncra
-from syncra import Dask, Graph, Retry, Run
+from syncra import Dask, Graph, Retry
 from syncra.errors import (
     ExecutorLost,
     SerializationError,
@@ -44,10 +45,6 @@ from syncra.errors import (
 from syncra.executors import _dask_cluster, _same_code
 
 LIMIT = 0.2
-
-
-def states_of(run: Run) -> dict[str, str]:
-    return {name: str(record.state) for name, record in run.records.items()}
 
 
 def until(holds: Callable[[], object]) -> None:

@@ -52,10 +52,10 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
 
 
-def done(command: str, directory: Path, *more: str) -> tuple[int, str, str]:
-    """Run a command in a directory; return its exit code, output and errors."""
-    process = subprocess.run(
-        [*arguments(command), *more],
+def finished(arguments: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
+    """Return a process that has run in a directory to its end."""
+    return subprocess.run(
+        arguments,
         cwd=directory,
         env=environment(),
         capture_output=True,
@@ -63,6 +63,11 @@ def done(command: str, directory: Path, *more: str) -> tuple[int, str, str]:
         timeout=100,
         check=False,
     )
+
+
+def done(command: str, directory: Path, *more: str) -> tuple[int, str, str]:
+    """Run a command in a directory; return its exit code, output and errors."""
+    process = finished([*arguments(command), *more], directory)
     return process.returncode, process.stdout, process.stderr
 
 
@@ -198,15 +203,8 @@ def test_commands_of_syncra_on_the_page(command: str, tmp_path: Path) -> None:
             pytest.importorskip(name, reason=f"{name} is not installed")
     (tmp_path / "examples").symlink_to(EXAMPLES)
     (tmp_path / "LICENSE").symlink_to(EXAMPLES.parent / "LICENSE")
-    process = subprocess.run(
-        [sys.executable, "-P", "-m", "syncra", *shlex.split(command)],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        encoding="utf-8",
-        timeout=100,
-        check=False,
-    )
+    by_syncra = [sys.executable, "-P", "-m", "syncra", *shlex.split(command)]
+    process = finished(by_syncra, tmp_path)
     assert process.returncode == 0, process.stdout + process.stderr
     assert "Traceback" not in process.stderr
     expected = {

@@ -12,8 +12,9 @@ from typing import Any
 
 import anyio
 import pytest
+from tests_helpers import states_of
 
-from syncra import Context, DontRetry, Graph, Retry, Run, Skip, State
+from syncra import Context, DontRetry, Graph, Retry, Skip, State
 from syncra.errors import (
     GraphError,
     RunTimeout,
@@ -50,10 +51,6 @@ every_policy = pytest.mark.parametrize("on_error", ON_ERROR)
 
 class Boom(Exception):
     """Be raised by tasks of these tests."""
-
-
-def states_of(found: Run) -> dict[str, str]:
-    return {name: str(record.state) for name, record in found.records.items()}
 
 
 def calling(function: Callable[..., Any], kind: str) -> Callable[[], Any]:

@@ -30,6 +30,7 @@ import tests_foreign as functions
 import trio
 from conftest import with_asyncio
 from tests_foreign import Bare, Held, Synchronous
+from tests_helpers import states_of
 
 from syncra import Dask, Graph, Retry, Run
 from syncra.errors import (
@@ -42,10 +43,6 @@ from syncra.errors import (
 from syncra.executors import Foreign
 
 LIMIT = 0.1
-
-
-def states_of(run: Run) -> dict[str, str]:
-    return {name: str(record.state) for name, record in run.records.items()}
 
 
 def chain(length: int) -> Graph:

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 
 import syncra
-from syncra import Graph
+from syncra import Graph, Run
 
 
 def diamond() -> Graph:
@@ -37,6 +37,11 @@ def diamond() -> Graph:
     graph.add(right, dependencies=start)
     graph.add(end, dependencies=(left, right))
     return graph
+
+
+def states_of(run: Run) -> dict[str, str]:
+    """Return the state of each task of a run."""
+    return {name: str(record.state) for name, record in run.records.items()}
 
 
 def lines_run_by(call: Callable[[], object]) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .._names import counted
 from ..errors import SyncraError
-from ..views._words import counted
 from ._output import standard_error, standard_output
 from ._problems import Problem
 from ._target import chosen, load

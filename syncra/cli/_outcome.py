@@ -11,9 +11,9 @@ from pathlib import PurePath
 from reprlib import Repr
 from typing import Any
 
-from .._names import message_of
+from .._names import counted, message_of
 from .._report import readable_seconds
-from ..views._words import counted, one_line
+from ..views._words import one_line
 from ..views.plain_text import plain_line, plain_text
 from ._output import MOST_ROWS, OF_STATES, standard_error, standard_output
 from ._problems import traceback_of

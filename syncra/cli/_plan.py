@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+from .._names import counted
 from .._route import route
 from ..errors import SyncraError
 from ..views._wiring import inputs_by_task, levels_of, remarks_on
-from ..views._words import counted, some_of
+from ..views._words import some_of
 from ._output import MOST_ROWS, standard_output
 from ._problems import Problem
 from ._target import load_graph

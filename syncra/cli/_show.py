@@ -7,10 +7,10 @@ from html import escape
 from pathlib import Path
 
 from .._annotations import type_name
-from .._names import unwrapped
+from .._names import counted, unwrapped
 from ..errors import MissingExtraError, SyncraError
 from ..views._wiring import inputs_by_task, levels_of, wires_to
-from ..views._words import counted, one_line, some_of
+from ..views._words import one_line, some_of
 from ._output import MOST_ROWS, standard_output
 from ._problems import Problem
 from ._target import load_graph

@@ -7,8 +7,9 @@ from html import escape
 from socket import gethostname
 from textwrap import indent
 
+from .._names import counted
 from .._records import State
-from ._summary import MOST_CAUSES, counted, problem_of, skipped_of, took
+from ._summary import MOST_CAUSES, problem_of, skipped_of, took
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

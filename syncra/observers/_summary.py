@@ -264,11 +264,6 @@ def took(seconds: float | None) -> str:
     return readable_seconds(seconds) or "no time"
 
 
-def counted(count: int, what: str = "task") -> str:
-    """Return a number of things in words."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
-
-
 def checked_when(when: object, whose: str) -> str:
     """Return when to tell of a run, or raise if it is no such thing."""
     if not isinstance(when, str) or when not in WHEN:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .._core import states as core
+from .._names import counted
 from ._wiring import inputs_by_task, remarks_on, wires_of
-from ._words import check_choice, counted, one_line, some_of
+from ._words import check_choice, one_line, some_of
 from .folding import keys_of
 
 TYPE_CHECKING = False

@@ -57,11 +57,6 @@ def some_of(names: Sequence[str], most: int, length: int, ellipsis: str = "…")
     return shown + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
-def counted(count: int, what: str) -> str:
-    """Return a number and what it is the number of, as in "1 task" and "2 tasks"."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
-
-
 def check_choice(value: object, known: Iterable[str | None], what: str) -> None:
     """Raise a ValueError unless a value is one of those known."""
     choices = list(known)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from typing import NamedTuple
 
+from .._names import counted
 from ..errors import GraphError
 from ._wiring import inputs_by_task, levels_of, remarks_on, wires_to
-from ._words import counted, one_line, some_of
+from ._words import one_line, some_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
