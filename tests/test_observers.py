@@ -232,7 +232,7 @@ class Hanging(Observer):
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A busy machine may keep one that does not hang from returning, but not for so long.
+    # A busy machine keeps one that does not hang from returning, but not for so long.
     monkeypatch.setattr(observing, "PATIENCE", 1.0)
 
 
