@@ -36,7 +36,6 @@ def no_collector() -> Any:
     """Have results freed by what lets go of them, not by the garbage collector."""
     if not HAS_GIL:
         pytest.skip("without the GIL what several threads had is freed later")
-    gc.collect()
     Big.alive.clear()
     gc.disable()
     yield
