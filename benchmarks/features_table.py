@@ -23,6 +23,7 @@ PAGE = ROOT / "docs" / "explanation" / "comparison.md"
 README = ROOT / "README.md"
 README_ROWS = (
     "coroutines",
+    "threads",
     "processes",
     "mixed",
     "commands",
@@ -37,20 +38,26 @@ README_ROWS = (
     "crash",
     "interrupt_threads",
     "killed",
-    "picture",
     "page",
 )
+#: Who has no column there, for which there is not enough room.
+README_WITHOUT = ("taskade", "joblib")
 
 
-def table(found: dict[str, Any], rows: Collection[str] = tuple(QUESTION)) -> str:
+def table(
+    found: dict[str, Any],
+    rows: Collection[str] = tuple(QUESTION),
+    without: Collection[str] = (),
+) -> str:
     """Return one row for each of these questions, one column for each library."""
-    titles = [library.title for library in LIBRARIES]
+    libraries = [library for library in LIBRARIES if library.id not in without]
+    titles = [library.title for library in libraries]
     lines = [f"| | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
     for question in QUESTIONS:
         if question.id not in rows:
             continue
 
-        cells = [_cell(found, library.id, question.id) for library in LIBRARIES]
+        cells = [_cell(found, library.id, question.id) for library in libraries]
         lines.append(f"| {question.title} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -122,7 +129,7 @@ def whole(page: str, found: dict[str, Any]) -> str:
 
 def part(page: str, found: dict[str, Any]) -> str:
     """Return the README with its rows of the table."""
-    return filled(page, "table", table(found, README_ROWS))
+    return filled(page, "table", table(found, README_ROWS, README_WITHOUT))
 
 
 def write_pages(found: dict[str, Any]) -> None:

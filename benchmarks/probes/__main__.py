@@ -37,8 +37,8 @@ def answer(library: str, question: str) -> Answer:
     except NotClear as reason:
         return Answer("not checked", str(reason))
     except Exception as error:
-        text = " ".join(str(error).split())
-        return Answer("no", f"{type(error).__name__}: {text}"[:160])
+        first = next(iter(str(error).strip().splitlines()), "")
+        return Answer("no", f"{type(error).__name__}: {first}"[:160])
 
     if asked.judge is None:
         return Answer("no", "the program has ended by itself")

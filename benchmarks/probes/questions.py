@@ -159,19 +159,19 @@ def _shown(given: Any, *, plain: bool = False) -> str:
 QUESTIONS = (
     Question(
         "coroutines",
-        "awaits coroutine functions",
+        "coroutine functions",
         "two coroutine functions, the second takes the result of the first: 8",
         exactly(8),
     ),
     Question(
         "threads",
-        "functions side by side in threads",
+        "functions in threads",
         "two functions wait for one another in one process",
         exactly(["met", "met"]),
     ),
     Question(
         "processes",
-        "functions in other processes",
+        "functions in processes",
         "a function returns the number of its process: another than the caller's",
         elsewhere,
     ),
@@ -185,7 +185,7 @@ QUESTIONS = (
     ),
     Question(
         "pool",
-        "runs in a pool of yours",
+        "a pool of yours",
         "a `ThreadPoolExecutor` made by the caller, whose thread names are seen",
         exactly("yours"),
     ),
@@ -216,19 +216,19 @@ QUESTIONS = (
     ),
     Question(
         "kept",
-        "keeps results on disk for the next run",
+        "keeps results on disk",
         "the same run twice, each with objects made anew: one call in all",
         called_once,
     ),
     Question(
         "typed",
-        "results have types",
+        "types of results",
         "mypy is asked for the type of the result of a task that returns `int`",
         known_as_int,
     ),
     Question(
         "original",
-        "the caller gets the exception itself",
+        "the exception itself reaches you",
         "a task in a thread raises an exception of a class of the caller's, who"
         " catches it or takes it from the report",
         as_it_was,
@@ -242,19 +242,19 @@ QUESTIONS = (
     ),
     Question(
         "retries",
-        "tries a failed task again",
+        "retries",
         "a task raises ConnectionError the first time",
         exactly("tries: 2"),
     ),
     Question(
         "limit",
-        "a time limit for a task frees the caller",
+        "time limits for tasks",
         f"a task in a thread takes {work.SLOW:.0f} s and may take {work.LIMIT} s",
         soon,
     ),
     Question(
         "rollback",
-        "undoes what had succeeded",
+        "rollback",
         "a task succeeds, the next fails: the function that undoes the first is called",
         exactly(["undone 7"]),
     ),
@@ -293,7 +293,7 @@ QUESTIONS = (
     ),
     Question(
         "seconds",
-        "tells how long each task took",
+        "durations of tasks",
         f"a task that sleeps for {work.TIMED} s; the seconds are a number",
         seconds,
     ),
@@ -305,7 +305,7 @@ QUESTIONS = (
     ),
     Question(
         "page",
-        "writes a page about a run",
+        "a page about a run",
         "an HTML file about a run that has ended, with the names of both tasks",
         is_page,
     ),
