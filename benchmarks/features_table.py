@@ -41,7 +41,7 @@ README_ROWS = (
     "page",
 )
 #: Who has no column there, for which there is not enough room.
-README_WITHOUT = ("taskade", "joblib")
+README_WITHOUT = ("taskade", "dask", "joblib")
 
 
 def table(

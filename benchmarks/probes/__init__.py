@@ -42,6 +42,13 @@ LIBRARIES = (
         "dask",
         "`delayed` with the schedulers for one machine, without `distributed`",
     ),
+    Library(
+        "distributed",
+        "distributed",
+        "distributed",
+        "distributed",
+        "the futures of `Client`, `delayed`, and `LocalCluster`",
+    ),
     Library("tawazi", "tawazi", "tawazi", "tawazi", "`dag` and `xn`"),
     Library("pipefunc", "pipefunc", "pipefunc", "pipefunc", "`Pipeline.map`"),
     Library(

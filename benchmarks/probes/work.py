@@ -34,6 +34,10 @@ def seven() -> int:
     return 7
 
 
+def one() -> int:
+    return 1
+
+
 def plus_one(value: int) -> int:
     return value + 1
 
