@@ -28,7 +28,8 @@ def main(arguments: list[str] | None = None) -> None:
     found = _read(options.json)
     if not options.pages_only:
         _ask(found, options)
-    write_pages(found)
+    if options.json == RESULTS:
+        write_pages(found)
 
 
 def _ask(found: dict[str, Any], options: argparse.Namespace) -> None:
@@ -76,7 +77,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--library", nargs="+", choices=names, default=names)
     ids = list(QUESTION)
     parser.add_argument("--question", nargs="+", choices=ids, default=ids)
-    parser.add_argument("--json", type=Path, default=RESULTS, help="the answers")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        default=RESULTS,
+        help="where the answers are; pages are made of the usual ones",
+    )
     text = "only write the tables of the answers that are there"
     parser.add_argument("--pages-only", action="store_true", help=text)
     return parser

@@ -41,7 +41,7 @@ README_ROWS = (
     "page",
 )
 #: Who has no column there, for which there is not enough room.
-README_WITHOUT = ("taskade", "dask", "joblib")
+README_WITHOUT = ("taskade", "dask", "tawazi", "joblib")
 
 
 def table(
@@ -58,7 +58,9 @@ def table(
             continue
 
         cells = [_cell(found, library.id, question.id) for library in libraries]
-        lines.append(f"| {question.title} | {' | '.join(cells)} |")
+        # A wide table can be pushed aside; its rows would become high instead.
+        title = question.title if without else question.title.replace(" ", "\u00a0")
+        lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

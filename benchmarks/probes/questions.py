@@ -203,7 +203,7 @@ QUESTIONS = (
     ),
     Question(
         "again",
-        "runs again with another input",
+        "runs again with other input",
         "one graph, run with 1 and then with 2: 2 and 3",
         exactly((2, 3)),
     ),
@@ -228,7 +228,7 @@ QUESTIONS = (
     ),
     Question(
         "original",
-        "the exception itself reaches you",
+        "hands on the exception itself",
         "a task in a thread raises an exception of a class of the caller's, who"
         " catches it or takes it from the report",
         as_it_was,
@@ -260,7 +260,7 @@ QUESTIONS = (
     ),
     Question(
         "crash",
-        "a killed process costs its task only",
+        "a killed process costs one task",
         f"a task in a process kills that with SIGKILL, {work.INNOCENT} others do not"
         " depend on it: their results are to be had from the same run",
         innocents,
@@ -286,7 +286,7 @@ QUESTIONS = (
     ),
     Question(
         "chain",
-        f"a chain of {work.CHAIN:,} tasks in two minutes",
+        f"a chain of {work.CHAIN:,} tasks",
         "each adds one to the result of the one before; two minutes on the clock and"
         " one of CPU time to make and run it, with the settings of Python as they are",
         exactly(work.CHAIN),
