@@ -130,6 +130,13 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
+@nox.session(python="3.11")
+def features(session: nox.Session) -> None:
+    """Ask Syncra and other libraries what they can do; write the tables of pages."""
+    session.install(".", *dependencies("features"))
+    session.run("python", "-m", "benchmarks.features", *session.posargs)
+
+
 @nox.session
 def instructions(session: nox.Session) -> None:
     """Count instructions of P1 to P3; fail if there are many more than written down."""
