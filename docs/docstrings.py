@@ -21,25 +21,26 @@ from pathlib import Path
 
 import griffe
 
-#: Names for types; readers get the types.
-ALIASES = (
-    "syncra._declare_command.Path",
-    "syncra._definition.Target",
-    "syncra._options.Keep",
-    "syncra._options.Log",
-    "syncra.executors.AnyExecutor",
-)
-
-#: The same, where the whole type is more than a table has room for.
+#: Types by their names, where the whole type is more than a table has room for.
 IN_SHORT = {
     "syncra._declare_command.Arguments": "Sequence[str | os.PathLike[str]]",
-    "syncra._task.Dependencies": (
-        "Task | str | Callable | Iterable[Task | str | Callable]"
-        " | Mapping[str, Task | str | Callable]"
-    ),
+    "syncra._definition.Target": "Task | str | Callable",
+    "syncra._task.Dependencies": "Task | str | Callable | Iterable | Mapping",
 }
 
-#: What an entry of a section looks like, below its indented heading.
+#: What Syncra makes, never its users: how it is made is of no use to them.
+MADE_HERE = (
+    *("_command_result.CommandResult", "_context.Context", "_inputs.Input"),
+    *("_records.Attempt", "_records.Progress", "_records.TaskRecord"),
+    *("_report.Report", "_run.Run", "_task_logs.LogEntry"),
+    "_observing.ObserverError",
+)
+
+#: What takes the options in the end, and so knows what they are by default.
+TAKERS = ("_preparing.prepare", "_declare_command.make_command")
+
+#: The section of parameters, and what an entry of it looks like.
+PARAMETERS = re.compile(r"^Parameters:\n((?:(?:    .*)?\n)*(?:    .*)?)", re.MULTILINE)
 ENTRY = re.compile(r"^    (\w+): ", re.MULTILINE)
 
 
@@ -58,6 +59,8 @@ class Docstrings(griffe.Extension):
     def on_package(self, *, pkg: griffe.Module, **_: object) -> None:
         """Change what the package says of itself."""
         places = places_in_reference()
+        for path in MADE_HERE:
+            pkg[path].members.pop("__init__", None)
         objects = list(objects_of(pkg))
         for item in objects:
             if isinstance(item, griffe.Module):
@@ -204,7 +207,8 @@ def unpack_options(
     if rest is None:
         return
 
-    named = ENTRY.findall(docstring.value)
+    section = PARAMETERS.search(docstring.value)
+    named = ENTRY.findall(section[1]) if section is not None else []
     keep = rest.name in named or not set(named) & options.keys()
     parameters = [each for each in function.parameters if each is not rest]
     for name in named:
@@ -217,7 +221,7 @@ def unpack_options(
                     name,
                     annotation=annotation,
                     kind=griffe.ParameterKind.keyword_only,
-                    default="...",
+                    default=default_of(name, options, pkg),
                 )
             )
     if keep:
@@ -226,11 +230,38 @@ def unpack_options(
     function.parameters = griffe.Parameters(*parameters)
 
 
+def default_of(
+    name: str, options: dict[str, griffe.Attribute], pkg: griffe.Module
+) -> str | griffe.Expr:
+    """Return what an option is if it is not given."""
+    for path in TAKERS:
+        parameters = pkg[path].parameters
+        taken = [option for option in options if option in parameters]
+        if name in taken and len(taken) > len(options) / 2:
+            return parameters[name].default
+    return getattr(options[name], "default", None) or "..."
+
+
 def spell_out_types(function: griffe.Function, pkg: griffe.Module) -> None:
     """Show what names for types stand for, in parameters."""
     for parameter in function.parameters:
-        for _ in range(2):  # one of them stands for another
+        for _ in range(3):  # some of them stand for others
             parameter.annotation = spelled_out(parameter.annotation, pkg)
+
+
+def alias_of(name: griffe.ExprName, pkg: griffe.Module) -> griffe.Attribute | None:
+    """Return what declares a name for a type, or None if it is not such a name."""
+    path = name.canonical_path
+    if not path.startswith("syncra."):
+        return None
+
+    try:
+        found = pkg[path.removeprefix("syncra.")]
+    except KeyError:  # a parameter of a type
+        return None
+
+    is_one = found.is_attribute and str(found.annotation) == "TypeAlias"
+    return found if is_one else None
 
 
 def spelled_out(
@@ -242,10 +273,10 @@ def spelled_out(
             tree = ast.parse(IN_SHORT[annotation.canonical_path], mode="eval").body
             return griffe.safe_get_annotation(tree, parent=pkg["_declare"])
 
-        if annotation.canonical_path not in ALIASES:
+        attribute = alias_of(annotation, pkg)
+        if attribute is None:
             return annotation
 
-        attribute = pkg[annotation.canonical_path.removeprefix("syncra.")]
         value = attribute.value
         if str(value)[:1] in "'\"":  # it was written as a text
             tree = ast.parse(ast.literal_eval(str(value)), mode="eval").body
