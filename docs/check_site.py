@@ -137,7 +137,9 @@ def loads_from_elsewhere(site: Path, pages: dict[str, Page]) -> list[str]:
     ]
     for name, text in sheets:
         for address in re.findall(
-            r"""(?:url\(|@import)\s*["']?([^"')\s;]+)""", text, re.IGNORECASE
+            r"""(?:@import\s+(?:url\()?|url\()\s*["']?([^"')\s;]+)""",
+            text,
+            re.IGNORECASE,
         ):
             if is_elsewhere(address):
                 found.append(f"{name}: its style loads {address}")
@@ -169,6 +171,8 @@ def wrong_index(site: Path, pages: dict[str, Page]) -> list[str]:
         target = target_of("", place or "index.html")
         if target is None or target[0] not in pages:
             found.append(f"search.json: there is no page {place}")
+        elif target[1] and target[1] not in pages[target[0]].anchors:
+            found.append(f"search.json: there is no anchor {place}")
     return found
 
 

@@ -61,6 +61,7 @@ class Docstrings(griffe.Extension):
         places = places_in_reference()
         for path in MADE_HERE:
             pkg[path].members.pop("__init__", None)
+            pkg[path].decorators = []  # such as `dataclass`, which would bring it back
         objects = list(objects_of(pkg))
         for item in objects:
             if isinstance(item, griffe.Module):

@@ -113,7 +113,7 @@ def drawing() -> str:
     """Return the picture, in the language of `dot`."""
     lines = [
         "digraph states {",
-        '  graph [rankdir=LR bgcolor=transparent nodesep=0.35 ranksep=0.75 pad=0.1]',
+        "  graph [rankdir=LR bgcolor=transparent nodesep=0.35 ranksep=0.75 pad=0.1]",
         '  node [shape=box style="filled,rounded" fontname=Helvetica fontsize=13'
         f' color="{LINES}" height=0.4]',
         f'  edge [fontname=Helvetica fontsize=11 color="{LINES}"'

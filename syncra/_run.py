@@ -48,17 +48,6 @@ class Run(Drawable, Mapping[str, object]):
     and `dict(run)` cover the tasks that succeeded and whose results were to be kept, in
     topological order. `await run` waits for the end of the run, and starts it first if
     a call of a graph inside an event loop has made it.
-
-    Example:
-        >>> from syncra import Graph
-        >>> graph = Graph("sums", on_error="continue")
-        >>> total = graph.add(lambda: 2 + 3, name="total")
-        >>> ratio = graph.add(lambda: 1 / 0, name="ratio")
-        >>> run = graph()
-        >>> run[total], dict(run), run.ok
-        (5, {'total': 5}, False)
-        >>> run.errors
-        {'ratio': ZeroDivisionError('division by zero')}
     """
 
     def __init__(self, engine: Engine) -> None:

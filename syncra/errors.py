@@ -447,14 +447,4 @@ class DontRetry(SyncraError, RuntimeError):
 
     The task fails at once with this exception, whatever its `retry=` says. Raise it
     `from` the error that made it so, and both are in the record.
-
-    Example:
-        >>> from syncra import DontRetry, Graph
-        >>> graph = Graph("orders", on_error="continue")
-        >>> @graph.task(retry=5)
-        ... def order() -> None:
-        ...     raise DontRetry("there is no such customer")
-        >>> run = graph()
-        >>> len(run.records["order"].attempts)
-        1
     """
