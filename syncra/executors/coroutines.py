@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class Coroutines(Executor):
     """Run coroutine functions on the event loop of the run, all at once.
 
-    A function given to it runs in a thread. There is no bound on how many tasks are
-    running, unless `max_concurrency=` or `limits=` of the graph set one.
+    A function given to it runs in a thread. Of coroutines there may be any number,
+    unless `max_concurrency=` or `limits=` of the graph set a bound.
 
     Example:
         >>> import asyncio
