@@ -14,7 +14,7 @@ from nox.command import CommandFailed
 
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "typing", "tests"]
+nox.options.sessions = ["lint", "typing", "docs", "tests"]
 # An interpreter that is not on the machine is no failure; it is printed below.
 nox.options.error_on_missing_interpreters = False
 
@@ -111,6 +111,18 @@ def pictures(session: nox.Session) -> None:
     """Make the pictures of the pages in docs/ from a real census; needs chromium."""
     session.install(".", *dependencies("pictures"))
     session.run("python", "docs/make_pictures.py", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site of docs/, and check its links and that it needs no network."""
+    session.install(*dependencies("docs"))
+    said = session.run("zensical", "build", "--clean", "--strict", silent=True)
+    print(said)
+    # What is wrong with a docstring is told, but does not end the build.
+    if "griffe:" in str(said):
+        session.error("there are docstrings that do not fit their functions")
+    session.run("python", "docs/check_site.py", "site")
 
 
 @nox.session
