@@ -53,6 +53,19 @@ def test_each_guarantee_is_shown_by_a_test_or_said_not_to_hold() -> None:
         assert named_tests(promise) or "**Does not hold yet.**" in promise, promise[:60]
 
 
+def test_the_page_of_tests_shows_them_as_they_are() -> None:
+    """`python docs/make_tests_page.py` makes it anew. All names lead there."""
+    made = runpy.run_path(str(ROOT / "docs" / "make_tests_page.py"))
+    shown = (EXPLANATION / "tests.md").read_text(encoding="utf-8")
+    assert made["page"](GUARANTEES) == shown
+    links = re.findall(
+        r"\[`([\w/]+\.py)::([\w*]+)`\]\(tests\.md#([\w-]+)\)", GUARANTEES
+    )
+    assert {link[:2] for link in links} == set(named_tests(GUARANTEES))
+    for file, name, place in links:
+        assert place == made["anchor"](file, name)
+
+
 def test_tests_that_are_not_there_are_found() -> None:
     """The tests above can fail."""
     assert named_tests("`test_run.py::test_nowhere_*` `faults/x.py::test_y`") == [
