@@ -48,7 +48,7 @@ def do(page: Path, directory: Path) -> int:
                 shown = "".join(f"$ {line}\n{said}" for line, _, said in printed)
             for line, expected, said in printed:
                 if not os.environ.get("SYNCRA_SCREENS"):
-                    assert masked(said) == masked(expected), line
+                    assert masked(said) == masked(expected), f"{page.name}: {line}"
         else:
             assert language == "text", "no reader can run it"
         made.append(shown)
