@@ -174,10 +174,8 @@ def _wait(retry: Any, error: BaseException, attempt: int, name: str) -> float | 
     from random import random
 
     try:
-        if not retry.wants(error, attempt):
-            return None
-
-        return float(retry.wait(attempt, random()))
+        pause: float | None = retry.pause(error, attempt, random())
+        return pause
     except BaseException as broken:
         note_on(error, f"the retry policy of task {name!r} raised {text_of(broken)}")
         return None
