@@ -38,7 +38,11 @@ if TYPE_CHECKING:
     from ._report import Report
     from ._task import Task
 
+    D = TypeVar("D")
     R = TypeVar("R")
+
+
+WITHOUT_RESULT = (core.FAILED, core.SKIPPED, core.CANCELLED)
 
 
 class Run(Drawable, Mapping[str, object]):
@@ -283,6 +287,34 @@ class Run(Drawable, Mapping[str, object]):
                 return part_of(value, key.output, outputs.index(key.output))
 
             return value
+
+    if TYPE_CHECKING:
+
+        @overload
+        def get(self, key: Task[..., R], default: None = None) -> R | None: ...
+        @overload
+        def get(self, key: Task[..., R], default: D) -> R | D: ...
+        @overload
+        def get(self, key: str | Part, default: Any = None) -> Any: ...
+        def get(self, key: Any, default: Any = None) -> Any: ...
+    else:
+
+        def get(self, key, default=None):
+            """Return the result of a task, or `default` if it has come to none.
+
+            That is, if it failed, was skipped or cancelled, or is not in the run.
+
+            Raises:
+                RunNotFinished: if it has not come to an end yet.
+                ResultNotKept: if the run was told by `keep=` not to keep it.
+            """
+            try:
+                task = id_of(self._journal.compiled, key)
+            except TaskNotFoundError:
+                return default
+
+            lacks = self._journal.states[task] in WITHOUT_RESULT
+            return default if lacks else self[key]
 
     def __iter__(self) -> Iterator[str]:
         names, order = self._journal.compiled.names, self._journal.compiled.plan.order
