@@ -25,7 +25,8 @@ class Retry:
         on: the exceptions that are worth another try: a class, several, or a function
             that is given the exception and returns whether it is, or the seconds that
             are to pass before, as a server may have asked for: these are waited for
-            exactly. By default every `Exception`.
+            exactly. By default every `Exception`. Of an exception group, as task groups
+            raise them, classes mean everything in it.
         backoff: seconds before the second attempt, or a function that is given the
             number of the attempt that failed and returns seconds.
         max_backoff: the most seconds between two attempts.
@@ -105,7 +106,7 @@ class Retry:
 
         on = self.on
         if _are_exceptions(on):
-            wanted: object = isinstance(error, on)  # type: ignore[arg-type]
+            wanted: object = _is_one_of(error, on)  # type: ignore[arg-type]
         else:
             wanted = on(error)  # type: ignore[operator]
         if isinstance(wanted, (int, float)) and not isinstance(wanted, bool):
@@ -167,6 +168,13 @@ def seconds(value: object, what: str, *, least: float | None = None) -> float:
         raise ValueError(f"{what} is {bound} seconds, got {value}")
 
     return number
+
+
+def _is_one_of(error: BaseException, kinds: Kinds) -> bool:
+    if isinstance(error, BaseExceptionGroup) and not isinstance(error, kinds):
+        return error.split(kinds)[1] is None
+
+    return isinstance(error, kinds)
 
 
 def _are_exceptions(on: object) -> bool:

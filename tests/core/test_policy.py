@@ -51,6 +51,10 @@ def test_a_function_that_says_nonsense(nonsense: Any) -> None:
         Retry(3, backoff=lambda attempt: nonsense).wait(1, 0.0)
 
 
+def group(*errors: Exception) -> ExceptionGroup:
+    return ExceptionGroup("of a task group", errors)
+
+
 @pytest.mark.parametrize(
     ("on", "error", "wanted"),
     [
@@ -61,6 +65,10 @@ def test_a_function_that_says_nonsense(nonsense: Any) -> None:
         ([OSError, ValueError], ValueError(), True),
         (BaseException, SystemExit(), True),
         (lambda error: "busy" in str(error), OSError("busy"), True),
+        (OSError, group(OSError(), group(TimeoutError())), True),
+        (OSError, group(OSError(), group(ValueError())), False),
+        ((OSError, ValueError), group(OSError(), group(ValueError())), True),
+        (ExceptionGroup, group(ValueError()), True),
         (lambda error: "busy" in str(error), OSError("gone"), False),
     ],
 )
