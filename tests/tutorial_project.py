@@ -60,7 +60,8 @@ def changed(source: str, block: str) -> str:
         elif piece.startswith(("import ", "from ")):
             source = with_import(source, piece)
         else:
-            below = [there[name_of(after)] for after in new[number:] if name_of(after) in there]
+            names = (name_of(other) for other in new[number:])
+            below = [there[name] for name in names if name in there]
             if below:
                 source = source.replace(below[0], f"{piece}\n\n\n{below[0]}", 1)
             else:
@@ -95,21 +96,21 @@ def name_of(piece: str) -> str:
 
 def with_import(source: str, line: str) -> str:
     """Return a module with one more import, in order of the alphabet."""
-    imports = [
-        piece for piece in pieces(source) if piece.startswith(("import ", "from "))
+    there = [
+        piece for piece in pieces(source) if piece.split()[0] in ("import", "from")
     ]
-    standard = line.split()[1].split(".")[0] in sys.stdlib_module_names
-    alike = [
-        other
-        for other in imports
-        if (other.split()[1].split(".")[0] in sys.stdlib_module_names) == standard
-    ]
+    alike = [other for other in there if is_standard(other) == is_standard(line)]
     key = line.startswith("from "), line
     before = [other for other in alike if (other.startswith("from "), other) < key]
     if before:
         return source.replace(before[-1], f"{before[-1]}\n{line}", 1)
 
     return source.replace(alike[0], f"{line}\n{alike[0]}", 1)
+
+
+def is_standard(line: str) -> bool:
+    """Return whether an import is of a module that comes with Python."""
+    return line.split()[1] in sys.stdlib_module_names
 
 
 def save(name: str, text: str, directory: Path) -> None:

@@ -45,7 +45,7 @@ def means(highs: dict[str, list[float]]) -> dict[str, float]:
 async def forecast(highs: dict[str, list[float]]) -> dict[str, float]:
     """Ask what tomorrow will be like."""
     answers = await asyncio.gather(*(ask(city) for city in highs))
-    return dict(zip(highs, answers))
+    return dict(zip(highs, answers, strict=True))
 
 
 @graph.task(dependencies=highs, executor="processes")
@@ -53,8 +53,8 @@ def spread(highs: dict[str, list[float]]) -> dict[str, tuple[float, float]]:
     """Work out where 19 of 20 means of a month would lie, by drawing days."""
     chance, found = Random(1), {}
     for city, values in highs.items():
-        means = sorted(fmean(chance.choices(values, k=30)) for _ in range(2000))
-        found[city] = means[50], means[-51]
+        means = sorted(fmean(chance.choices(values, k=30)) for _ in range(1000))
+        found[city] = means[25], means[-26]
     return found
 
 

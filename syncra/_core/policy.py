@@ -91,9 +91,7 @@ class Retry:
         """Return whether deciding means to call a function of the user."""
         return callable(self.backoff) or not _are_exceptions(self.on)
 
-    def pause(
-        self, error: BaseException, attempt: int, chance: float
-    ) -> float | None:
+    def pause(self, error: BaseException, attempt: int, chance: float) -> float | None:
         """Return the seconds before the next attempt, or None if none follows.
 
         Parameters:
