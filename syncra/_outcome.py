@@ -104,8 +104,8 @@ def _is_final(error: BaseException) -> bool:
 
     Who quits the debugger in a task has seen enough, and is not to see it again.
     """
-    quits = getattr(sys.modules.get("bdb"), "BdbQuit", ())
-    return isinstance(error, DontRetry) or isinstance(error, quits)
+    quit_debugger = getattr(sys.modules.get("bdb"), "BdbQuit", DontRetry)
+    return isinstance(error, (DontRetry, quit_debugger))
 
 
 def _own_traceback(error: BaseException) -> TracebackType | None:
