@@ -60,7 +60,13 @@ class Drawable:
     def to_dot(self, *, direction: Direction = None, fold: Fold = "auto") -> str:
         """Return a picture as text in the language of Graphviz.
 
-        Takes and raises what `to_mermaid` does.
+        Parameters:
+            direction: as for `to_mermaid`.
+            fold: as for `to_mermaid`.
+
+        Raises:
+            GraphError: if the graph has a mistake.
+            ValueError: if there is no such direction or way to fold.
         """
         from .views.dot import dot
 

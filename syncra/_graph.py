@@ -58,7 +58,6 @@ class Graph(Storable, Definition):
             executes them; as many as the executors take if None.
         limits: how much there is of each thing that tasks take while they run, by name;
             they say so with `limit=`. In each run: two runs at once have twice that.
-
         observers: who is told what happens in its runs; see `syncra.observers`.
         log: the file that the log records of all tasks are written to; see
             `syncra.observers.LogFile`.
@@ -172,8 +171,15 @@ class Graph(Storable, Definition):
         def task(self, function=None, /, **options):
             """Make a task of the decorated function and add it to this graph.
 
-            Used as `@graph.task` or `@graph.task(...)`, with the parameters of
-            `syncra.task` except `graph`.
+            Used as `@graph.task` or `@graph.task(...)`.
+
+            Parameters:
+                function: the function, where it is used without brackets.
+                options: the parameters of `syncra.task` except `graph`.
+
+            Raises:
+                DuplicateTaskError: if the name is taken by another function.
+                GraphError: if the function or a dependency cannot be used.
             """
 
             def decorate(function):
@@ -242,8 +248,9 @@ class Graph(Storable, Definition):
                 input: what it can read; otherwise there is nothing to read.
                 stdout_file: a file for its output, which then is not in memory.
                 stderr_file: a file for its error output; it may be the same.
-                max_output: the most bytes kept of each stream; what came last is kept,
-                    after a line that says how much is missing. All if None.
+                max_output: the most bytes kept of each stream, 2 MiB unless given; what
+                    came last is kept, after a line that says how much is missing. All
+                    if None.
                 redact: secrets, and placeholders such as `"{token}"` that stand for
                     one. They are in no result, error or record, also where a program
                     has quoted them; but a file holds what the program writes.
@@ -368,8 +375,12 @@ class Graph(Storable, Definition):
     ) -> Run:
         """Run the graph on the running event loop and return the `Run`.
 
-        Never blocks the loop: coroutines run on it, functions in threads. Takes and
-        raises what `run` does.
+        Never blocks the loop: coroutines run on it, functions in threads. Raises what
+        `run` does.
+
+        Parameters:
+            inputs: the inputs of the graph, by parameter name.
+            options: those of `run`.
         """
         from ._run import to_await
 
@@ -380,8 +391,12 @@ class Graph(Storable, Definition):
     ) -> Run:
         """Start the graph in the background and return its `Run` at once.
 
-        Takes what `run` does. The error of a task is raised by whoever asks for its
-        result, by `await run` and by `run.raise_for_errors()`.
+        The error of a task is raised by whoever asks for its result, by `await run` and
+        by `run.raise_for_errors()`.
+
+        Parameters:
+            inputs: the inputs of the graph, by parameter name.
+            options: those of `run`.
 
         Raises:
             GraphError: if the graph has a mistake.

@@ -27,6 +27,16 @@ class Input:
             nothing that it could be then.
         description: what the graph says it is for, or None.
         tasks: names of the tasks that receive it.
+
+    Example:
+        >>> from syncra import Graph
+        >>> graph = Graph("greetings")
+        >>> @graph.task
+        ... def greet(name: str) -> str:
+        ...     return f"Hello, {name}!"
+        >>> found = graph.inputs["name"]
+        >>> found.is_required, found.tasks
+        (True, ['greet'])
     """
 
     __slots__ = ("annotation", "default", "description", "name", "tasks")

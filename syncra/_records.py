@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class State(StrEnum):
-    """Say where a task of a run stands."""
+    """Say where a task of a run stands.
+
+    Each is a str too: `record.state == "failed"`.
+    """
 
     PENDING = "pending"
     RUNNING = "running"
@@ -63,7 +66,23 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Count the tasks of a run by their state at one moment."""
+    """Count the tasks of a run by their state at one moment.
+
+    Attributes:
+        pending: how many have not started, or wait for another attempt.
+        running: how many are going on.
+        succeeded: how many have a result.
+        failed: how many have an error.
+        skipped: how many were not to run.
+        cancelled: how many were ended with the run.
+
+    Example:
+        >>> from syncra import Graph
+        >>> graph = Graph("sums")
+        >>> total = graph.add(lambda: 2 + 3, name="total")
+        >>> print(graph().progress)
+        1 succeeded
+    """
 
     pending: int
     running: int
@@ -115,6 +134,14 @@ class TaskRecord:
         abandoned: whether an attempt did not end when it was to, and was left behind.
         warning: what else is to be known of it, or None.
         rollback: what became of its undoing, or None.
+
+    Example:
+        >>> from syncra import Graph
+        >>> graph = Graph("sums", on_error="continue")
+        >>> ratio = graph.add(lambda: 1 / 0, name="ratio", retry=2)
+        >>> record = graph().records["ratio"]
+        >>> record.state, len(record.attempts), record.error
+        (<State.FAILED: 'failed'>, 2, ZeroDivisionError('division by zero'))
     """
 
     name: str

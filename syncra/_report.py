@@ -43,6 +43,14 @@ class Report:
         logs: what tasks have logged, by name, the oldest first. Nothing without the
             observer `KeepLogs`; those that have logged nothing are not there.
         logs_dropped: how many other records there were of tasks that had too many.
+
+    Example:
+        >>> from syncra import Graph
+        >>> graph = Graph("sums")
+        >>> total = graph.add(lambda: 2 + 3, name="total")
+        >>> report = graph().report()
+        >>> report.graph, report.progress.succeeded, list(report.tasks)
+        ('sums', 1, ['total'])
     """
 
     #: The most tasks that the text shows one by one.

@@ -50,7 +50,14 @@ class Storable:
     ) -> Self:
         """Return the graph that a mapping defines, which holds what a file does.
 
-        Takes and raises what `from_file` does.
+        Parameters:
+            mapping: the definition.
+            allow: as for `from_file`.
+            allow_commands: as for `from_file`.
+            name: as for `from_file`.
+
+        Raises:
+            FlowFileError: if it does not define a graph, with all that is wrong.
 
         Example:
             >>> from syncra import Graph

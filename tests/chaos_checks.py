@@ -141,19 +141,20 @@ class Checks(TaskChecks):
         """Check what the call has raised (I6)."""
         error, schedule = self.trial.error, self.schedule
         first = next(iter(self.run.errors.values()), None)
+        exited = isinstance(error, TaskExited) and isinstance(first, SystemExit)
+        cause = error.__cause__ if error is not None and exited else error
         waits = schedule.way in {"background", "background-completed"}
         if self.trial.ended_at is not None and schedule.ending in {"signal", "outer"}:
             # It may have come too late to make a difference.
             names = {"KeyboardInterrupt", "CancelledError", "Cancelled"}
-            if error is not None and error is not first:
+            if error is not None and cause is not first:
                 if type(error).__name__ not in names:
                     yield f"I6: ended by {schedule.ending}, raised {error!r}"
         elif schedule.on_error == "continue" or waits:
             if error is not None:
                 yield f"I6: raised {error!r}"
         elif first is not None or not self.timed_out:
-            exited = isinstance(error, TaskExited) and isinstance(first, SystemExit)
-            if (error.__cause__ if exited else error) is not first:
+            if cause is not first:
                 yield f"I6: raised {error!r}, not {first!r}"
         elif not isinstance(error, RunTimeout):
             yield f"I6: raised {error!r}, not RunTimeout"

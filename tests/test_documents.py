@@ -109,6 +109,7 @@ def test_pictures_of_pages_are_there_and_small() -> None:
     assert count >= 4
 
 
+@pytest.mark.one_python
 @pytest.mark.skipif(
     not (shutil.which("chromium") and shutil.which("dot")),
     reason="there is no chromium or no dot on this machine",

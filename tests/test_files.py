@@ -411,6 +411,7 @@ def test_a_dependency_is_a_task_before_it_is_a_part() -> None:
     assert graph()["total"] == 3
 
 
+@pytest.mark.one_python
 def test_a_hundred_thousand_tasks() -> None:
     count = 100_000
     tasks = [{"name": "0", "function": "files_tasks:doubled", "kwargs": {"rows": []}}]

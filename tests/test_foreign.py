@@ -394,6 +394,32 @@ def test_cancelling_a_run(one_thread, release) -> None:
     assert abandoned == {"hang": True, "waits": False, "after": False}
 
 
+def test_a_coroutine_that_the_pool_is_about_to_begin_is_waited_for() -> None:
+    """It finds that it is to end, and ends; it is not given up."""
+    pool, reached = Held(1), []
+    graph = Graph(executor=pool, on_error="continue")
+
+    @graph.task(timeout=LIMIT)
+    async def waits() -> None:
+        reached.append("begin")
+        await anyio.sleep_forever()
+
+    run = graph.start(grace=60)
+    assert pool.arrived.acquire(timeout=30)
+    future, call = pool.kept.pop()
+    assert future.set_running_or_notify_cancel()  # it cannot be taken back any more
+    assert not run.wait(5 * LIMIT)
+    try:
+        future.set_result(call())
+    except BaseException as error:
+        future.set_exception(error)
+    assert run.wait(60)
+    record = run.records["waits"]
+    assert isinstance(record.error, TaskTimeout)
+    assert not record.abandoned
+    assert reached == ["begin"]
+
+
 def test_a_failure_waits_for_what_runs(threads) -> None:
     """As for any thread: nothing is left half done."""
     began, failed = threading.Event(), threading.Event()

@@ -398,6 +398,7 @@ def orders() -> Run:
     return graph.run(executor="sequential", observers=[observer])
 
 
+@pytest.mark.one_python
 def test_the_log_of_a_task_is_on_the_page(viewer, tmp_path) -> None:
     """Level, time, logger, text and attempt; of a long log the end first."""
     page = viewer.open(orders().report().to_html(tmp_path / "run.html"))
@@ -429,6 +430,7 @@ def test_the_log_of_a_task_is_on_the_page(viewer, tmp_path) -> None:
     assert "Log (" not in page.locator("#details").inner_text()
 
 
+@pytest.mark.one_python
 def test_logs_are_searched(viewer, tmp_path) -> None:
     """A task is found by its log, which says where; the entry is marked."""
     page = viewer.open(orders().report().to_html(tmp_path / "run.html"))
@@ -444,6 +446,7 @@ def test_logs_are_searched(viewer, tmp_path) -> None:
     page.wait_for_selector("#nothing", state="visible")
 
 
+@pytest.mark.one_python
 def test_10_000_tasks_with_logs_stay_usable(viewer, tmp_path) -> None:
     """Under 5 MB, with all of their entries."""
     graph = Graph("large", on_error="continue", executor="sequential")

@@ -486,6 +486,7 @@ def render(tmp_path: Path) -> Callable[[list[str]], Any]:
     return render
 
 
+@pytest.mark.one_python
 def test_fault_119_the_real_mermaid_draws_any_name(render: Any) -> None:
     """Each is shown as it is, and nothing comes to life."""
     graphs = [

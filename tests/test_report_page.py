@@ -14,15 +14,23 @@ from tests_browser import Viewer, running_browser, until
 
 from syncra import Context, Graph, Retry, Run, Skip
 
+pytestmark = pytest.mark.one_python
+
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with running_browser() as found:
+        yield found
+
+
 @pytest.fixture
-def viewer() -> Iterator[Viewer]:
+def viewer(browser: Any) -> Iterator[Viewer]:
     """Open pages; fail if one of them complains, or asks for anything but its file."""
-    with running_browser() as browser:
-        viewer = Viewer(browser)
-        yield viewer
+    viewer = Viewer(browser)
+    yield viewer
+    viewer.close()
     assert viewer.complaints == []
     asked = [url for url in viewer.requests if not url.startswith(("file:", "data:"))]
     assert asked == []

@@ -15,6 +15,8 @@ from tests_browser import Viewer, running_browser
 from syncra import Graph, Retry, Run, Skip
 from syncra.observers import KeepLogs
 
+pytestmark = pytest.mark.one_python
+
 CALL = "window.hit=1;alert(1)"
 BODIES = (
     f"<script>{CALL}</script>",

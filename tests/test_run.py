@@ -503,7 +503,6 @@ def test_results_are_freed_with_the_run(run, request) -> None:
         dependencies="pass_on",
         kwargs={"context": None},
     )
-    gc.collect()
     gc.disable()
     try:
         found = run(graph)

@@ -106,6 +106,7 @@ def shape(kind: str, size: int) -> Graph:
     return graph
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("kind", ["chain", "wide", "ladder", "tree", "apart"])
 def test_a_huge_graph_stays_short(kind: str) -> None:
     """A chain of 100,000 tasks is a normal graph, but nobody reads it line by line."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -23,9 +22,6 @@ def running_browser() -> Iterator[Any]:
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="Playwright has no build for this Python"
     )
-    if os.environ.get("SYNCRA_BROWSER") == "0":
-        pytest.skip("pages are the same in every Python; they are opened in one")
-
     if CHROMIUM is None:
         pytest.skip("there is no chromium on this machine")
 

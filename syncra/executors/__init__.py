@@ -79,7 +79,12 @@ def check_executor(executor: object, whose: str) -> str | Executor:
 
 
 def resolve(executor: str | Executor, is_async: bool) -> Executor:
-    """Return the executor that a name stands for, for a task of that kind."""
+    """Return the executor that a name stands for, for a task of that kind.
+
+    Parameters:
+        executor: a name, or an executor, which is returned.
+        is_async: whether the callable of the task is a coroutine function.
+    """
     if isinstance(executor, Executor):
         return executor
 

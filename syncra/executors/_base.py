@@ -108,7 +108,12 @@ class Executor:
         return function
 
     def open(self, index: int, in_loop: bool) -> Lane:
-        """Return a new lane of this executor for one run."""
+        """Return a new lane of this executor for one run.
+
+        Parameters:
+            index: the number of the lane in the run.
+            in_loop: whether the run is awaited in an event loop.
+        """
         raise NotImplementedError
 
 
@@ -142,7 +147,11 @@ class Lane:
         return self.on_loop
 
     def attach(self, work: Work) -> None:
-        """Name the run to work for."""
+        """Name the run to work for.
+
+        Parameters:
+            work: the run.
+        """
         raise NotImplementedError
 
     def hire(self) -> None:
@@ -165,11 +174,19 @@ class Lane:
         """Ask a running task to end; return whether that can be asked of it.
 
         One that has not really begun may be withdrawn instead.
+
+        Parameters:
+            task: the id of the task.
+            worker: who runs it.
         """
         return False
 
     def abandon(self, task: int, worker: Worker) -> bool:
         """Go on without a worker that does not come to an end with its task.
+
+        Parameters:
+            task: the id of the task.
+            worker: who runs it.
 
         Returns:
             Whether the task goes on by itself.

@@ -55,6 +55,7 @@ class Call:
         "_context",
         "_function",
         "_is_here",
+        "_is_sent",
         "_running",
         "raised",
         "refused",
@@ -73,7 +74,7 @@ class Call:
         self._function = function
         self._arguments = arguments
         self._context = context
-        self._is_here = False
+        self._is_here = self._is_sent = False
         self._running: Task[Any] | None = None
         self.raised: BaseException | None = None
         self.traceback: TracebackType | None = None
@@ -92,13 +93,15 @@ class Call:
             raise
 
     def interrupt(self) -> bool:
-        """Have a coroutine cancelled; return whether it is one that runs here."""
+        """Have a coroutine cancelled; return whether it may be one that runs here."""
         with _guard:
             self.was_told = True  # seen by one that is about to begin
             if self._running is not None:
                 loop = self._running.get_loop()
                 loop.call_soon_threadsafe(self._running.cancel)
-            return self.is_coroutine
+            # A pool may have begun with it, and not have called it yet.
+            is_declared = self._function.__class__ is ToItsEnd
+            return self._running is not None or (is_declared and not self._is_sent)
 
     @property
     def is_coroutine(self) -> bool:
@@ -114,6 +117,7 @@ class Call:
                 task.cancel()
 
     def __reduce__(self) -> Any:
+        self._is_sent = True
         stage = "function"
         try:
             function = pickles.dump_function(self._function)

@@ -28,7 +28,22 @@ if TYPE_CHECKING:
 
 
 class Coroutines(Executor):
-    """Run coroutine functions on the event loop of the run, all at once."""
+    """Run coroutine functions on the event loop of the run, all at once.
+
+    A function given to it runs in a thread. Of coroutines there may be any number,
+    unless `max_concurrency=` or `limits=` of the graph set a bound.
+
+    Example:
+        >>> import asyncio
+        >>> from syncra import Coroutines, Graph
+        >>> graph = Graph("pages", executor=Coroutines())
+        >>> @graph.task
+        ... async def page() -> str:
+        ...     await asyncio.sleep(0)
+        ...     return "<html>"
+        >>> graph()[page]
+        '<html>'
+    """
 
     __slots__ = ()
 

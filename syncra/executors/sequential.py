@@ -20,6 +20,16 @@ class Sequential(Executor):
     run to their end on an event loop that lasts as long as the run. Where the run is
     awaited, coroutines run on the caller's loop and functions in a thread, still one
     at a time.
+
+    Example:
+        >>> from syncra import Graph, Sequential
+        >>> graph = Graph("letters", executor=Sequential())
+        >>> for letter in "abc":
+        ...     task = graph.add(lambda letter=letter: print(letter), name=letter)
+        >>> run = graph()
+        a
+        b
+        c
     """
 
     __slots__ = ()

@@ -30,6 +30,15 @@ class Threads(Executor):
 
     Raises:
         ValueError: if max_workers is not positive.
+
+    Example:
+        >>> from syncra import Graph, Threads
+        >>> graph = Graph("pages", executor=Threads(50))
+        >>> @graph.task
+        ... def page() -> str:
+        ...     return "<html>"
+        >>> graph().records["page"].executor
+        'threads'
     """
 
     __slots__ = ("max_workers",)

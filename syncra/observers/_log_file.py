@@ -33,6 +33,13 @@ class LogFile:
 
     Raises:
         ValueError: if there is no such level.
+
+    Example:
+        >>> import logging
+        >>> from syncra import Graph
+        >>> from syncra.observers import LogFile
+        >>> log = LogFile("etl.log", level=logging.WARNING, redact=["s3cret"])
+        >>> graph = Graph("etl", log=log)
     """
 
     __slots__ = ("_redaction", "level", "path")

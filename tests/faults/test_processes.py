@@ -174,10 +174,10 @@ def test_faults_15_16_17_19_a_crash_costs_one_task(executor, kind) -> None:
 
 @pytest.mark.parametrize("kind", CRASHES)
 def test_a_crash_50_times_loses_nobody(kind) -> None:
-    """Fifty runs with twelve siblings each."""
+    """Fifty runs with twelve siblings each; ten in other Pythons than the oldest."""
     bad = CRASHES[kind][0]
     graph = with_siblings(bad)
-    for _ in range(50):
+    for _ in range(50 if sys.version_info < (3, 12) else 10):
         found = run(graph)
         check_siblings(found)
         # What has all been received by then stands.

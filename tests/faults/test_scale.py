@@ -399,10 +399,10 @@ def broad(size: int) -> Graph:
     return graph
 
 
-#: What is linear in one Python is so in the others; a million takes half a minute.
-A_MILLION = 1_000_000 if sys.version_info < (3, 12) else 200_000
+A_MILLION = 1_000_000
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize(
     ("shape", "executor", "last"),
     [(deep, "sequential", A_MILLION), (broad, "threads", 2 * (A_MILLION - 2))],
