@@ -79,7 +79,7 @@ def tests(session: nox.Session) -> None:
     wanted = dependencies("tests")
     if str(session.python).endswith("t"):
         # These, or what they stand on, have no build without a GIL; tests are skipped.
-        absent = ("jsonschema", "playwright", "pyyaml")
+        absent = ("fastapi", "jsonschema", "playwright", "pyyaml")
         wanted = tuple(need for need in wanted if not need.startswith(absent))
         wanted = (*wanted, "hypothesis<=6.155.7")
     session.install(".", *wanted)

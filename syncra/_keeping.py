@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._calls import Gather, slots_of
+from ._core.machine import ALL_DONE, ANY_FAILED
 from ._core.states import SUCCEEDED
 from ._names import hint, nearest
 from .errors import TaskNotFoundError
@@ -86,6 +87,28 @@ def reads_of(compiled: Compiled) -> tuple[list[Sequence[int]], list[int]]:
         for upstream in found:
             unread[upstream] += 1
     return reads, unread
+
+
+def ends_of(compiled: Compiled) -> list[int]:
+    """Return the tasks whose results are what a graph comes to: its last ones.
+
+    What only watches does not count as what comes after: an alarm or clean-up that
+    takes no result. To add one must not make the result before it disappear.
+    """
+    plan, triggers = compiled.plan, compiled.triggers
+    if triggers is None:
+        return plan.leaves
+
+    watching = {
+        task
+        for task, trigger in enumerate(triggers)
+        if trigger in (ALL_DONE, ANY_FAILED)
+        and plan.predecessors[task]
+        and not {*slots_of(compiled.arguments[task])} & {*plan.predecessors[task]}
+    }
+    return [
+        task for task, after in enumerate(plan.successors) if watching.issuperset(after)
+    ]
 
 
 def check_keep(keep: object, graph: Definition) -> None:

@@ -90,13 +90,22 @@ def outcome_of(
     compiled = engine.compiled
     retry = compiled.retries.get(task) if compiled.retries else None
     wait = None
-    if retry is not None and not isinstance(error, DontRetry):
+    if retry is not None and not _is_final(error):
         wait = _wait(retry, error, attempt, compiled.names[task])
     _add_note(error, compiled.names[task], compiled.graph, attempt)
     if wait is None:
         return Outcome(FAIL, error, traceback)
 
     return Outcome(RETRY, error, traceback, wait)
+
+
+def _is_final(error: BaseException) -> bool:
+    """Return whether no policy is to have it tried again.
+
+    Who quits the debugger in a task has seen enough, and is not to see it again.
+    """
+    quit_debugger = getattr(sys.modules.get("bdb"), "BdbQuit", DontRetry)
+    return isinstance(error, (DontRetry, quit_debugger))
 
 
 def _own_traceback(error: BaseException) -> TracebackType | None:
@@ -174,10 +183,8 @@ def _wait(retry: Any, error: BaseException, attempt: int, name: str) -> float | 
     from random import random
 
     try:
-        if not retry.wants(error, attempt):
-            return None
-
-        return float(retry.wait(attempt, random()))
+        pause: float | None = retry.pause(error, attempt, random())
+        return pause
     except BaseException as broken:
         note_on(error, f"the retry policy of task {name!r} raised {text_of(broken)}")
         return None

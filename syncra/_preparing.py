@@ -125,11 +125,11 @@ def _kept(
     graph: Graph, compiled: Compiled, keep: Keep, targets: Iterable[Target] | None
 ) -> frozenset[int]:
     """Return the ids of the tasks whose results a run keeps."""
-    from ._keeping import check_keep, kept_by
+    from ._keeping import check_keep, ends_of, kept_by
 
     if keep == "targets":
         if targets is None:
-            return frozenset(compiled.plan.leaves)
+            return frozenset(ends_of(compiled))
 
         keep = targets
     check_keep(keep, graph)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._core.states import CANCELLED
-from .errors import TaskCancelled, TaskExited
+from .errors import ResultNotKept, TaskCancelled, TaskExited, TaskSkipped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from ._journal import Journal
+    from ._records import TaskRecord
 
 
 def error_of(journal: Journal, task: int) -> tuple[BaseException, TracebackType | None]:
@@ -66,3 +67,26 @@ def raise_again(error: BaseException, traceback: TracebackType | None) -> NoRetu
         raise error.with_traceback(traceback)
     finally:
         del error
+
+
+def raise_lack(record: TaskRecord, graph: str) -> NoReturn:
+    """Raise what stands in for the result of a task that did not run to its end."""
+    name = record.name
+    if record.state == "skipped":
+        raise TaskSkipped(
+            f"task {name!r} of graph {graph!r} was skipped: {record.why}.",
+            name,
+            record.skipped_because,
+        )
+
+    raise TaskCancelled(f"task {name!r} of graph {graph!r} was cancelled.", name)
+
+
+def raise_not_kept(journal: Journal, task: int) -> NoReturn:
+    """Raise what stands in for a result that the run did not have to keep."""
+    name, graph = journal.compiled.names[task], journal.compiled.graph
+    raise ResultNotKept(
+        f"the result of task {name!r} of graph {graph!r} was not kept: name the task "
+        f"in keep=, where the graph is run.",
+        name,
+    )

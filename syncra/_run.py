@@ -12,18 +12,11 @@ from ._core import states as core
 from ._core.policy import seconds
 from ._drawable import Drawable
 from ._lookup import id_of
-from ._raising import error_of, group_of, raise_again
+from ._raising import error_of, group_of, raise_again, raise_lack, raise_not_kept
 from ._remote import Remote
 from ._session import Session
 from ._task import Part
-from .errors import (
-    ResultNotKept,
-    RunNotFinished,
-    RunTimeout,
-    TaskCancelled,
-    TaskNotFoundError,
-    TaskSkipped,
-)
+from .errors import RunNotFinished, RunTimeout, TaskNotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +31,11 @@ if TYPE_CHECKING:
     from ._report import Report
     from ._task import Task
 
+    D = TypeVar("D")
     R = TypeVar("R")
+
+
+WITHOUT_RESULT = (core.FAILED, core.SKIPPED, core.CANCELLED)
 
 
 class Run(Drawable, Mapping[str, object]):
@@ -273,7 +270,7 @@ class Run(Drawable, Mapping[str, object]):
 
             kept = self._journal.kept
             if kept is not None and task not in kept:
-                self._not_kept(task)
+                raise_not_kept(self._journal, task)
 
             value = self._journal.values[task]
             if value.__class__ is Remote:
@@ -283,6 +280,31 @@ class Run(Drawable, Mapping[str, object]):
                 return part_of(value, key.output, outputs.index(key.output))
 
             return value
+
+    if TYPE_CHECKING:
+
+        @overload
+        def get(self, key: Task[..., R], default: None = None) -> R | None: ...
+        @overload
+        def get(self, key: Task[..., R], default: D) -> R | D: ...
+        @overload
+        def get(self, key: str | Part, default: Any = None) -> Any: ...
+        def get(self, key: Any, default: Any = None) -> Any: ...
+    else:
+
+        def get(self, key, default=None):
+            """Return the result of a task, or `default` if it has come to none.
+
+            That is, if it failed, was skipped or cancelled, or is not in the run. For
+            what is not over, or was not kept, it raises as `run[task]` does.
+            """
+            try:
+                task = id_of(self._journal.compiled, key)
+            except TaskNotFoundError:
+                return default
+
+            lacks = self._journal.states[task] in WITHOUT_RESULT
+            return default if lacks else self[key]
 
     def __iter__(self) -> Iterator[str]:
         names, order = self._journal.compiled.names, self._journal.compiled.plan.order
@@ -360,36 +382,17 @@ class Run(Drawable, Mapping[str, object]):
     def _no_result(self, task: int) -> NoReturn:
         """Raise what stands in for the result of a task that has none."""
         journal = self._journal
-        state = journal.states[task]
         name = journal.compiled.names[task]
-        if state == core.FAILED:
+        if journal.states[task] == core.FAILED:
             raise_again(*error_of(journal, task))
-        if state == core.SKIPPED:
-            record = self.records[name]
-            raise TaskSkipped(
-                f"task {name!r} of graph {self.graph!r} was skipped: {record.why}.",
-                name,
-                record.skipped_because,
-            )
-
-        if state == core.CANCELLED:
-            raise TaskCancelled(
-                f"task {name!r} of graph {self.graph!r} was cancelled.", name
-            )
+        if journal.states[task] in WITHOUT_RESULT:
+            raise_lack(self.records[name], self.graph)
 
         if not self._session.is_started:
             self._refuse()
         raise RunNotFinished(
             f"task {name!r} of graph {self.graph!r} is not over yet; "
             f"wait for it with run.wait() or `await run`."
-        )
-
-    def _not_kept(self, task: int) -> NoReturn:
-        name = self._journal.compiled.names[task]
-        raise ResultNotKept(
-            f"the result of task {name!r} of graph {self.graph!r} was not kept: name "
-            f"the task in keep=, where the graph is run.",
-            name,
         )
 
     def _refuse(self) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bdb
 import contextvars
 import functools
 import itertools
@@ -508,6 +509,18 @@ def test_dont_retry_fails_at_once(ended, on_error) -> None:
         assert error is (None if on_error == "continue" else record.error)
         assert "password expired" in record.traceback
         assert found.records["child"].skipped_because == ("login",)
+
+
+def test_quitting_the_debugger_is_not_tried_again(run) -> None:
+    graph = Graph(on_error="continue")
+
+    @graph.task(retry=3)
+    def look() -> None:
+        raise bdb.BdbQuit
+
+    found = run(graph)
+    assert isinstance(found.errors["look"], bdb.BdbQuit)
+    assert len(found.records["look"].attempts) == 1
 
 
 @pytest.mark.shares_memory

@@ -144,6 +144,31 @@ def test_tasks_and_functions_name_results_too() -> None:
     assert dict(graph.run(keep=[])) == {}
 
 
+@pytest.mark.parametrize("trigger", ["all_done", "any_failed"])
+def test_an_alarm_or_cleanup_takes_no_result_away(trigger: str) -> None:
+    """The last result stays the last one when something watches it."""
+    graph = letters()
+    there = set(graph.run(keep="targets"))
+    after = list(graph)
+
+    @graph.task(after=after, trigger=trigger)
+    def watch(context: Context) -> None: ...
+
+    @graph.task(after=watch, trigger="all_done")
+    def watch_the_watchmen() -> None: ...
+
+    assert there
+    assert there <= set(graph.run(keep="targets"))
+
+
+def test_cleanup_that_takes_a_result_is_the_last_task() -> None:
+    graph = Graph()
+    graph.add(lambda: "handle", name="open")
+    graph.add(str.upper, name="close", dependencies="open", trigger="all_done")
+
+    assert dict(graph.run(keep="targets")) == {"close": "HANDLE"}
+
+
 def test_targets_are_those_of_the_run() -> None:
     found = letters().run(targets=["b", "c"], keep="targets")
     assert dict(found) == {"b": "ab", "c": "ac"}

@@ -184,6 +184,16 @@ def connect(rows: Any = None, password: Any = None, *, token: Any = None) -> Non
     raise ValueError("bang")
 
 
+def test_an_alarm_without_a_cause_is_no_warning(tmp_path: Path) -> None:
+    path = tmp_path / "etl.log"
+    graph = Graph("etl", log=LogFile(path))
+    graph.add(lambda: 1, name="load")
+    graph.add(lambda: None, name="alarm", after="load", trigger="any_failed")
+    graph()
+
+    assert "INFO     etl.alarm skipped: its trigger was not met" in path.read_text()
+
+
 def test_arguments_have_their_own_names(tmp_path) -> None:
     """Those that are passed by keyword too, so no secret hides behind another name."""
     path = tmp_path / "etl.log"

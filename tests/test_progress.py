@@ -259,6 +259,17 @@ def test_without_rich_it_is_the_log() -> None:
     assert "syncra.progress etl: [#########################] 1/1 [100.0%]" in told
 
 
+@pytest.mark.parametrize("level", ["logging.WARNING", None])
+def test_without_rich_and_where_no_log_shows_it_these_are_lines(
+    level: str | None,
+) -> None:
+    """Whoever asks for progress in a bare install is to see some."""
+    log = f"logging.basicConfig(level={level})" if level else ""
+    script = re.sub(r"(?m)^logging.basicConfig.*$", log, WITHOUT_RICH)
+    told = in_a_script("import sys; sys.stderr = sys.stdout\n" + script)
+    assert told.startswith("etl: [#########################] 1/1 [100.0%]")
+
+
 IN_A_NOTEBOOK = """
 import sys
 from IPython.core.displaypub import CapturingDisplayPublisher

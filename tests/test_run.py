@@ -17,7 +17,13 @@ import pytest
 from tests_helpers import diamond
 
 from syncra import Graph, Processes, State
-from syncra.errors import RunNotFinished, TaskCancelled, TaskNotFoundError, TaskSkipped
+from syncra.errors import (
+    ResultNotKept,
+    RunNotFinished,
+    TaskCancelled,
+    TaskNotFoundError,
+    TaskSkipped,
+)
 
 
 def test_results_reach_dependants(run) -> None:
@@ -140,6 +146,40 @@ def test_continue_keeps_other_branches(run) -> None:
     with pytest.raises(ExceptionGroup, match="1 of 5 tasks") as group:
         found.raise_for_errors()
     assert group.value.exceptions == (found.errors["bad"],)
+
+
+def test_get_gives_the_default_for_whatever_has_no_result() -> None:
+    """Also for what has raised something else than a KeyError."""
+    graph = Graph("get", on_error="continue")
+    good = graph.add(lambda: 1, name="good")
+    bad = graph.add(lambda: {}[1], name="bad")
+    worse = graph.add(lambda: 1 / 0, name="worse")
+    after = graph.add(lambda bad: bad, name="after", dependencies=bad)
+    run = graph()
+
+    assert [run.get(task) for task in (good, "good", bad, worse, after)] == [
+        *(1, 1, None, None, None),
+    ]
+    assert run.get("after", "none") == run.get("nobody", "none") == "none"
+    with pytest.raises(ZeroDivisionError):
+        run[worse]
+
+
+def test_get_of_a_run_that_goes_on_is_a_mistake() -> None:
+    begin = threading.Event()
+    graph = Graph("get")
+    wait = graph.add(begin.wait, name="wait")
+    run = graph.start()
+    try:
+        with pytest.raises(RunNotFinished):
+            run.get(wait)
+    finally:
+        begin.set()
+        run.wait()
+
+    assert run.get(wait) is True
+    with pytest.raises(ResultNotKept):
+        graph.run(keep=[]).get(wait)
 
 
 def test_raising_a_kept_error_again_does_not_make_it_grow(run) -> None:

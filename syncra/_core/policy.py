@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     Kinds: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
-    Wanted: TypeAlias = Kinds | Callable[[BaseException], bool]
+    Answer: TypeAlias = bool | float | None
+    Wanted: TypeAlias = Kinds | Callable[[BaseException], Answer]
     Backoff: TypeAlias = float | Callable[[int], float]
 
 
@@ -22,7 +23,10 @@ class Retry:
     Parameters:
         attempts: how often the task is tried in all, the first time included.
         on: the exceptions that are worth another try: a class, several, or a function
-            that is given the exception. By default every `Exception`.
+            that is given the exception and returns whether it is, or the seconds that
+            are to pass before, as a server may have asked for: these are waited for
+            exactly. By default every `Exception`. Of an exception group, as task groups
+            raise them, classes mean everything in it.
         backoff: seconds before the second attempt, or a function that is given the
             number of the attempt that failed and returns seconds.
         max_backoff: the most seconds between two attempts.
@@ -87,16 +91,26 @@ class Retry:
         """Return whether deciding means to call a function of the user."""
         return callable(self.backoff) or not _are_exceptions(self.on)
 
-    def wants(self, error: BaseException, attempt: int) -> bool:
-        """Return whether another attempt follows number `attempt`, which failed."""
+    def pause(self, error: BaseException, attempt: int, chance: float) -> float | None:
+        """Return the seconds before the next attempt, or None if none follows.
+
+        Parameters:
+            error: what attempt number `attempt` has raised.
+            attempt: number of the attempt that failed, from 1.
+            chance: a random number from 0 to 1.
+        """
         if attempt >= self.attempts:
-            return False
+            return None
 
         on = self.on
         if _are_exceptions(on):
-            return isinstance(error, on)  # type: ignore[arg-type]
+            wanted: object = _is_one_of(error, on)  # type: ignore[arg-type]
+        else:
+            wanted = on(error)  # type: ignore[operator]
+        if isinstance(wanted, (int, float)) and not isinstance(wanted, bool):
+            return seconds(wanted, "Retry: what on returned", least=0.0)
 
-        return bool(on(error))  # type: ignore[operator]
+        return self.wait(attempt, chance) if wanted else None
 
     def wait(self, attempt: int, chance: float) -> float:
         """Return the seconds between attempt number `attempt` and the next one.
@@ -152,6 +166,13 @@ def seconds(value: object, what: str, *, least: float | None = None) -> float:
         raise ValueError(f"{what} is {bound} seconds, got {value}")
 
     return number
+
+
+def _is_one_of(error: BaseException, kinds: Kinds) -> bool:
+    if isinstance(error, BaseExceptionGroup) and not isinstance(error, kinds):
+        return error.split(kinds)[1] is None
+
+    return isinstance(error, kinds)
 
 
 def _are_exceptions(on: object) -> bool:

@@ -11,6 +11,7 @@ from pathlib import PurePath
 from reprlib import Repr
 from typing import Any
 
+from .._keeping import ends_of
 from .._names import counted, message_of
 from .._report import readable_seconds
 from ..views._words import one_line
@@ -58,9 +59,10 @@ class Outcome:
         self.run = run
         self.interruption = interruption
         compiled = graph.compiled(targets)
-        self._wanted = [compiled.names[task] for task in compiled.plan.leaves]
+        self._wanted = [compiled.names[task] for task in ends_of(compiled)]
         if targets is not None:
             self._wanted = list(dict.fromkeys(targets))
+        self._asked_for = targets is not None or all_results
         if all_results:
             self._wanted = list(run.records)
 
@@ -90,6 +92,18 @@ class Outcome:
     def results(self) -> dict[str, Any]:
         """Return the results that were asked for, of those tasks that have one."""
         return {name: self.run[name] for name in self._wanted if name in self.run}
+
+    @property
+    def results_to_show(self) -> dict[str, Any]:
+        """Return the results without None where nobody has asked for it.
+
+        It is what a task gives that is there for what it does.
+        """
+        return {
+            name: value
+            for name, value in self.results.items()
+            if value is not None or self._asked_for
+        }
 
     def ended_by(self) -> str:
         """Return what has ended the run from outside, or ""."""
@@ -135,7 +149,7 @@ def _show_failures(outcome: Outcome) -> None:
 
 def _show_results(outcome: Outcome) -> None:
     output = standard_output()
-    results = outcome.results
+    results = outcome.results_to_show
     for name, value in list(results.items())[:MOST_RESULTS]:
         lines = _lines_of(value)
         if len(lines) < 2:

@@ -14,6 +14,8 @@ from ._failure import SkippedTasks, failure_lines
 from ._log_file import OpenFile
 from ._log_router import router
 
+TRIGGER_NOT_MET = "its trigger was not met"
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -117,8 +119,10 @@ class LogWriter(Observer):
             return
 
         if state == State.SKIPPED:
-            line = f"skipped: {_reason(run, task)}"
-            self._note(run, task, 0, datetime.now(UTC), logging.WARNING, [line])
+            reason = _reason(run, task)
+            # An alarm for which there was no cause is good news.
+            level = logging.INFO if reason == TRIGGER_NOT_MET else logging.WARNING
+            self._note(run, task, 0, datetime.now(UTC), level, [f"skipped: {reason}"])
             return
 
         record = run.records[task]
@@ -188,7 +192,7 @@ def _reason(run: Run, task: str) -> str:
         if journal.states[other] in lacking
     ]
     if not before:
-        return "its trigger was not met"
+        return TRIGGER_NOT_MET
 
     more = f" and {len(before) - 5:,} more" if len(before) > 5 else ""
     return f"because of {listed(before[:5])}{more}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from logging import getLogger
+from logging import INFO, getLogger
 
 from .._records import State
 from .._report import readable_seconds
@@ -32,7 +32,8 @@ class ProgressDisplay(Observer):
             "lines", one for each task that is over, or each percent of many; "log",
             the same through the logger "syncra.progress"; "notebook", a bar in the
             output of a cell; or "auto": in a notebook that, on a terminal "live" if
-            rich is installed, elsewhere "lines" with rich and "log" without.
+            rich is installed, elsewhere "lines"; without rich "log" where the program
+            has set up logging so that it shows, and else "lines".
         table: whether the end shows a table of the tasks.
         summary: whether a live display leaves behind how many tasks came to which end.
         redirect: whether what the program prints meanwhile is shown above a live
@@ -185,7 +186,9 @@ def _best_style(stream: TextIO) -> str:
     from importlib.util import find_spec
 
     if find_spec("rich") is None:
-        return "log"
+        # Who asks for progress is to see some.
+        logger = getLogger("syncra.progress")
+        return "log" if logger.hasHandlers() and logger.isEnabledFor(INFO) else "lines"
 
     is_terminal = getattr(stream, "isatty", lambda: False)()
     return "live" if is_terminal else "lines"

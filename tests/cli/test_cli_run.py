@@ -73,6 +73,22 @@ def test_a_result_that_is_a_text_is_shown_as_it_is(tmp_path: Path) -> None:
     assert len(done.stdout) < 1200
 
 
+def test_an_alarm_does_not_hide_the_result_and_has_none(tmp_path: Path) -> None:
+    (tmp_path / "watched.py").write_text(
+        "from syncra import Graph\ng = Graph()\n"
+        "g.add(lambda: 'Dear Ada', name='letter')\n"
+        "g.add(lambda: None, name='clean', after='letter', trigger='all_done')\n"
+        "g.add(lambda: None, name='alarm', after='clean', trigger='any_failed')\n",
+        encoding="utf-8",
+    )
+    for arguments, printed in (
+        ([], "letter: Dear Ada\n"),
+        (["-t", "clean"], "clean: None\n"),
+    ):
+        done = cli("run", "watched.py", "-q", *arguments, cwd=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr) == (0, printed, "")
+
+
 def test_quiet_leaves_nothing_but_results() -> None:
     done = cli("run", "etl.py:sales", *INPUTS, "--quiet", "--target", "total")
 

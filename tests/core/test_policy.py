@@ -17,7 +17,7 @@ CHANCES = st.floats(min_value=0, max_value=1)
 @given(st.integers(1, 20), st.integers(1, 30))
 def test_no_attempt_after_the_last(attempts: int, attempt: int) -> None:
     policy = Retry(attempts)
-    assert policy.wants(OSError(), attempt) == (attempt < attempts)
+    assert (policy.pause(OSError(), attempt, 0.5) is not None) == (attempt < attempts)
 
 
 @given(
@@ -51,6 +51,10 @@ def test_a_function_that_says_nonsense(nonsense: Any) -> None:
         Retry(3, backoff=lambda attempt: nonsense).wait(1, 0.0)
 
 
+def group(*errors: Exception) -> ExceptionGroup:
+    return ExceptionGroup("of a task group", errors)
+
+
 @pytest.mark.parametrize(
     ("on", "error", "wanted"),
     [
@@ -61,11 +65,29 @@ def test_a_function_that_says_nonsense(nonsense: Any) -> None:
         ([OSError, ValueError], ValueError(), True),
         (BaseException, SystemExit(), True),
         (lambda error: "busy" in str(error), OSError("busy"), True),
+        (OSError, group(OSError(), group(TimeoutError())), True),
+        (OSError, group(OSError(), group(ValueError())), False),
+        ((OSError, ValueError), group(OSError(), group(ValueError())), True),
+        (ExceptionGroup, group(ValueError()), True),
         (lambda error: "busy" in str(error), OSError("gone"), False),
     ],
 )
 def test_which_errors_are_worth_it(on: Any, error: BaseException, wanted: bool) -> None:
-    assert Retry(2, on).wants(error, 1) is wanted
+    assert (Retry(2, on).pause(error, 1, 0.5) is not None) is wanted
+
+
+@pytest.mark.parametrize("wait", [90, 0.25, 0])
+def test_a_function_that_knows_the_wait_is_taken_by_its_word(wait: float) -> None:
+    """Neither jitter nor a bound make less of what a server has asked for."""
+    policy = Retry(3, on=lambda error: wait, max_backoff=0.1)
+    assert policy.pause(OSError(), 1, 0.5) == wait
+    assert policy.pause(OSError(), 3, 0.5) is None
+
+
+@pytest.mark.parametrize("nonsense", [-1, float("nan"), float("inf")])
+def test_a_wait_that_makes_no_sense(nonsense: float) -> None:
+    with pytest.raises(ValueError, match="what on returned"):
+        Retry(3, on=lambda error: nonsense).pause(OSError(), 1, 0.5)
 
 
 @pytest.mark.parametrize(
