@@ -85,10 +85,9 @@ def tests(session: nox.Session) -> None:
     session.install(".", *wanted)
     # Half of the time of the tests is waiting, so each core can do more than one.
     workers = ("-n", "logical", "--maxprocesses", "8")
-    pytest = ("pytest", "-o", f"cache_dir=.pytest_cache/{session.python}")
+    chosen = () if session.python == PYTHONS[-1] else ("-m", "not one_python")
+    pytest = ("pytest", "-o", f"cache_dir=.pytest_cache/{session.python}", *chosen)
     env = {"PYTHONFAULTHANDLER": "1"}
-    if session.python != PYTHONS[-1]:
-        pytest = (*pytest, "-m", "not one_python")
     try:
         session.run(*pytest, *workers, *session.posargs, env=env)
     except CommandFailed:
