@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import sys
-from types import FunctionType
+from types import BuiltinFunctionType, FunctionType
 
 from .._names import message_of
 from .._tracebacks import without_own_frames
@@ -95,14 +95,17 @@ def _is_bulk(value: object) -> bool:
 # Functions.
 
 
-def dump_function(function: Callable[..., Any]) -> bytes:
-    """Return a callable as a pickle: by reference, or by value with cloudpickle.
+def dump_function(function: Callable[..., Any]) -> tuple[bytes, bool]:
+    """Return a callable as a pickle, and whether that is a name and nothing else.
+
+    By reference, or by value with cloudpickle. A function that is pickled by value, a
+    bound method, a partial and an object bring values along, as they are now.
 
     Raises:
         Unpicklable: if it is neither found by its name nor can be pickled by value.
     """
     try:
-        return dump_with_functions(function)
+        return dump_with_functions(function), _is_found(function)
     except Exception as error:
         text = str(error) or type(error).__name__
         raise Unpicklable("function", text, culprit(function, "function")) from error
@@ -209,6 +212,27 @@ def reference(function: FunctionType) -> Any:
             raise _NotFound(f"function {path!r} of {module!r} is another one by now")
 
     return unwrapped, (module, path, depth)
+
+
+def _is_found(value: object) -> bool:
+    """Return whether a callable is pickled by its name alone."""
+    try:
+        if type(value) is FunctionType:
+            reference(value)
+            return True
+
+        if isinstance(value, type) and value.__module__ == "__main__":
+            _check_main("a class")
+    except _NotFound:
+        return False
+
+    if not isinstance(value, (type, BuiltinFunctionType)):
+        return False
+
+    found: Any = sys.modules.get(value.__module__ or "")
+    for part in value.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is value
 
 
 def _check_main(what: str) -> None:

@@ -116,7 +116,7 @@ class Call:
     def __reduce__(self) -> Any:
         stage = "function"
         try:
-            function = pickles.dump_function(self._function)
+            function, _ = pickles.dump_function(self._function)
             stage = "argument"
             arguments = dumps(self._arguments)
         except Unpicklable as error:
