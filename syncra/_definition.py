@@ -321,7 +321,15 @@ class Definition(Gathering, Drawable, Mapping[str, "Task[..., Any]"]):
         """Return the names of tasks given as tasks, names or functions, or of one."""
         if isinstance(targets, (str, Task)) or callable(targets):
             targets = (targets,)
-        return frozenset(self._name_of(target) for target in targets)
+        try:
+            names = list(targets)
+        except TypeError:
+            raise TypeError(
+                f"run of graph {self.name!r}: targets= takes a task or several, "
+                f"got {targets!r}"
+            ) from None
+
+        return frozenset(map(self._name_of, names))
 
     def accepted_inputs(self, partly: bool) -> Mapping[str, Any]:
         """Return inputs that a run need not use: of other tasks, of overridden ones."""

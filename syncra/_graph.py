@@ -206,7 +206,9 @@ class Graph(Storable, Definition):
 
                     name = name or item.name
                     item = nested(item, self)
-            checked = options_from(item, **options) if options else DEFAULT_OPTIONS
+            checked = DEFAULT_OPTIONS
+            if options:
+                checked = options_from(name or item, **options)
             return self._add(
                 make_task(item, name, dependencies, after, checked), redefines=False
             )
@@ -318,7 +320,7 @@ class Graph(Storable, Definition):
         if running_library() is None:
             return block(self._engine(inputs))
 
-        return to_await(self._engine(inputs, in_loop=True))
+        return to_await(self._engine(inputs, True))
 
     def run(
         self, inputs: Mapping[str, Any] | None = None, **options: Unpack[RunOptions]
@@ -373,7 +375,7 @@ class Graph(Storable, Definition):
         """
         from ._run import to_await
 
-        return await to_await(self._engine(inputs, in_loop=True, **options))
+        return await to_await(self._engine(inputs, True, **options))
 
     def start(
         self, inputs: Mapping[str, Any] | None = None, **options: Unpack[RunOptions]
@@ -395,6 +397,7 @@ class Graph(Storable, Definition):
         self,
         inputs: Mapping[str, Any] | None,
         in_loop: bool = False,
+        /,
         **options: Unpack[RunOptions],
     ) -> Engine:
         """Return what will run the graph, everything that can be wrong checked."""
@@ -403,7 +406,7 @@ class Graph(Storable, Definition):
         if program.importing:
             raise ReachedRun
 
-        return prepare(self, inputs or {}, in_loop, **options)
+        return prepare(self, {} if inputs is None else inputs, in_loop, **options)
 
 
 _function = type(running_library)

@@ -76,7 +76,7 @@ def new_task(
     **options: Unpack[TaskOptions],
 ) -> Task[..., Any]:
     """Return a free task of `function`; see `syncra.task` for the parameters."""
-    checked = options_from(function, **options) if options else DEFAULT_OPTIONS
+    checked = options_from(name or function, **options) if options else DEFAULT_OPTIONS
     return make_task(function, name, dependencies, after, checked)
 
 
@@ -99,7 +99,7 @@ def options_from(
     """Return the options of a task, each of them checked.
 
     Parameters:
-        function: the callable, for messages.
+        function: the callable, or the name of the task, for messages.
         outputs: names of the parts of the result.
         kwargs: constants by parameter name.
         executor: how the task is executed, or None for that of the graph.
@@ -116,14 +116,16 @@ def options_from(
         TypeError: if something has the wrong type, or there is no such option.
         ValueError: if a value is out of its range or there is no such executor.
     """
-    whose = f"task {name_of(function)!r}"
+    name = function if isinstance(function, str) else name_of(function)
+    whose = f"task {name!r}"
     if unknown:
-        raise _no_such_option(next(iter(unknown)), whose)
+        known = [*(options_from.__kwdefaults__ or ()), "name", "dependencies", "after"]
+        raise no_such_option(next(iter(unknown)), whose, known)
 
     if executor is not None:
         executor = check_executor(executor, whose)
-    if kwargs is not None and not all(isinstance(key, str) for key in kwargs):
-        raise TypeError(f"{whose}: the keys of kwargs= are parameter names")
+    if kwargs is not None:
+        _check_kwargs(kwargs, whose)
 
     if trigger not in TRIGGERS:
         raise ValueError(
@@ -159,6 +161,17 @@ def options_from(
         fallback=fallback,
         log=None if log is None else log_file(log, whose),
     )
+
+
+def _check_kwargs(kwargs: Mapping[str, Any], whose: str) -> None:
+    if not hasattr(kwargs, "keys"):
+        raise TypeError(
+            f"{whose}: kwargs= is a mapping of parameter names to values, "
+            f"got {kwargs!r}"
+        )
+
+    if not all(isinstance(key, str) for key in kwargs):
+        raise TypeError(f"{whose}: the keys of kwargs= are parameter names")
 
 
 def _retry(retry: int | Retry | None, whose: str) -> Retry | None:
@@ -288,10 +301,8 @@ def check_on_error(on_error: object, whose: str) -> None:
         )
 
 
-def _no_such_option(name: str, whose: str) -> TypeError:
-    from inspect import signature
-
-    known = [*signature(options_from).parameters, "name", "dependencies", "after"]
+def no_such_option(name: str, whose: str, known: Iterable[str]) -> TypeError:
+    """Return the error for an option that nobody knows."""
     return TypeError(
         f"{whose}: there is no option {name!r}." + hint(nearest(name, known))
     )
@@ -300,7 +311,13 @@ def _no_such_option(name: str, whose: str) -> TypeError:
 def _names(given: Iterable[str], whose: str, what: str) -> tuple[str, ...]:
     if isinstance(given, str):
         given = (given,)
-    names = tuple(given)
+    try:
+        names = tuple(given)
+    except TypeError:
+        raise TypeError(
+            f"{whose}: {what}= takes a name or several, got {given!r}"
+        ) from None
+
     for name in names:
         if not isinstance(name, str) or not name:
             raise TypeError(f"{whose}: {what}= holds names, got {name!r}")

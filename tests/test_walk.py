@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from syncra import Graph
+from syncra.errors import InputError
 
 # Code and values that change between two runs of a graph.
 
@@ -75,3 +77,62 @@ def test_processes_run_what_a_module_has_after_it_was_reloaded(reloaded: Any) ->
     assert run() == 2
     module = reloaded(text.format(3))
     assert run() == 3
+
+
+# What is of the wrong type, or is not there.
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"kwargs": 5}, "kwargs= is a mapping of parameter names to values, got 5"),
+        ({"kwargs": "abc"}, "kwargs= is a mapping"),
+        ({"kwargs": [("x", 1)]}, "kwargs= is a mapping"),
+        ({"tags": None}, "tags= takes a name or several, got None"),
+        ({"outputs": 5}, "outputs= takes a name or several, got 5"),
+        ({"retry": 1.5}, "retry is the number of attempts"),
+    ],
+)
+def test_an_option_of_the_wrong_type_names_the_task_as_it_was_named(
+    options: dict[str, Any], says: str
+) -> None:
+    """Not as its function, which may be a lambda."""
+    graph = Graph()
+    with pytest.raises(TypeError, match=f"^task 'load': {re.escape(says)}"):
+        graph.add(lambda x=1: x, name="load", **options)
+    with pytest.raises(TypeError, match=f"^task 'load': {re.escape(says)}"):
+        graph.task(name="load", **options)(lambda x=1: x)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"target": "a"}, "there is no option 'target'. Did you mean 'targets'?"),
+        ({"in_loop": True}, "there is no option 'in_loop'."),
+        ({"inputs": [1]}, "inputs is a mapping of names to values, got list"),
+        ({"inputs": 0}, "inputs is a mapping of names to values, got int"),
+        ({"targets": 5}, "targets= takes a task or several, got 5"),
+    ],
+)
+def test_what_a_run_does_not_understand(options: dict[str, Any], says: str) -> None:
+    graph = Graph("g")
+    graph.add(lambda: 1, name="a")
+    for call in (graph.run, graph.start):
+        with pytest.raises(TypeError) as caught:
+            call(**options)
+        assert str(caught.value).startswith(f"run of graph 'g': {says}")
+
+
+def test_inputs_are_given_by_names() -> None:
+    with pytest.raises(InputError, match="no input 1: inputs are given by name"):
+        Graph().run({1: 2})  # type: ignore[dict-item]
+
+
+def test_the_error_for_very_many_inputs_can_be_read() -> None:
+    graph = Graph()
+    graph.add(eval(f"lambda {', '.join(f'a{n}' for n in range(5000))}: 0"), name="all")
+    with pytest.raises(InputError) as caught:
+        graph.run({f"b{n}": n for n in range(5000)})
+    assert len(str(caught.value)) < 20_000
+    assert "And 9,980 more inputs like these." in str(caught.value)
+    assert len(caught.value.missing) == len(caught.value.unknown) == 5000
