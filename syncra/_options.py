@@ -124,9 +124,6 @@ def options_from(
 
     if executor is not None:
         executor = check_executor(executor, whose)
-    if kwargs is not None:
-        _check_kwargs(kwargs, whose)
-
     if trigger not in TRIGGERS:
         raise ValueError(
             f"{whose}: trigger is one of {listed(TRIGGERS)}, got {trigger!r}."
@@ -150,7 +147,7 @@ def options_from(
 
     return Options(
         outputs=_names(outputs, whose, "outputs"),
-        kwargs=dict(kwargs) if kwargs is not None else {},
+        kwargs=_constants(kwargs, whose),
         executor=executor,
         retry=_retry(retry, whose),
         timeout=None if timeout is None else seconds(timeout, f"{whose}: timeout"),
@@ -163,7 +160,10 @@ def options_from(
     )
 
 
-def _check_kwargs(kwargs: Mapping[str, Any], whose: str) -> None:
+def _constants(kwargs: Mapping[str, Any] | None, whose: str) -> dict[str, Any]:
+    if kwargs is None:
+        return {}
+
     if not hasattr(kwargs, "keys"):
         raise TypeError(
             f"{whose}: kwargs= is a mapping of parameter names to values, "
@@ -172,6 +172,8 @@ def _check_kwargs(kwargs: Mapping[str, Any], whose: str) -> None:
 
     if not all(isinstance(key, str) for key in kwargs):
         raise TypeError(f"{whose}: the keys of kwargs= are parameter names")
+
+    return dict(kwargs)
 
 
 def _retry(retry: int | Retry | None, whose: str) -> Retry | None:

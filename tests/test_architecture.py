@@ -46,6 +46,7 @@ FLOORS = (
     {"_core.machine"},
     {"_core.limited"},
     # One task: what it takes, and how that is fetched.
+    {"_context_annotation"},
     {"_signature"},
     {"_binding", "_task"},
     {"_calls", "_declare", "_inputs"},

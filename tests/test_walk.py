@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Generic, Optional, TypeVar
+from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
-from syncra import Graph
+from syncra import Context, Graph
+from syncra import Context as Circumstances
 from syncra.errors import InputError
+
+T = TypeVar("T")
 
 # Code and values that change between two runs of a graph.
 
@@ -136,3 +142,119 @@ def test_the_error_for_very_many_inputs_can_be_read() -> None:
     assert len(str(caught.value)) < 20_000
     assert "And 9,980 more inputs like these." in str(caught.value)
     assert len(caught.value.missing) == len(caught.value.unknown) == 5000
+
+
+# Callables of every kind.
+
+
+def test_a_mock_stands_in_for_a_task() -> None:
+    """It has every attribute that it is asked for, that of a coroutine function too."""
+    graph = Graph()
+    load = graph.add(lambda path: path, name="load")
+    graph.add(lambda load: load + 1, name="use", dependencies=load)
+    for mock in (MagicMock(return_value=3), AsyncMock(return_value=3)):
+        with graph.override({load: mock}):
+            assert graph(path="x")["use"] == 4
+        assert mock.call_count == 1
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="there is no such mark")
+def test_a_function_that_is_marked_as_a_coroutine_function() -> None:
+    def give() -> Any:
+        async def inside() -> int:
+            return 5
+
+        return inside()
+
+    graph = Graph()
+    task = graph.add(inspect.markcoroutinefunction(give))  # type: ignore[attr-defined]
+    assert task.is_async
+    assert graph()["give"] == 5
+
+
+class Static:
+    @staticmethod
+    def __call__(value: int) -> int:
+        return value
+
+
+class OfClass:
+    @classmethod
+    def __call__(cls, value: int) -> int:
+        return value
+
+
+class StaticInSlots:
+    __slots__ = ()
+
+    @staticmethod
+    def __call__(value: int) -> int:
+        return value
+
+
+class InheritsStatic(StaticInSlots):
+    __slots__ = ()
+
+
+class Pair(Generic[T]):
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+
+@pytest.mark.parametrize(
+    "function",
+    [Static(), OfClass(), StaticInSlots(), InheritsStatic(), Pair[int]],
+    ids=["static", "class", "slots", "inherited", "generic"],
+)
+def test_what_is_called_in_an_unusual_way(function: Any) -> None:
+    graph = Graph()
+    graph.add(function, name="call")
+    assert list(graph.inputs) == ["value"]
+    found: Any = graph(value=7)["call"]
+    assert getattr(found, "value", found) == 7
+
+
+def optional(run: Context | None = None) -> str:
+    return run.task if run is not None else "none"
+
+
+def optional_otherwise(run: Optional[Context] = None) -> str:  # noqa: UP045
+    return run.task if run is not None else "none"
+
+
+def renamed(run: Circumstances) -> str:
+    return run.task
+
+
+def evaluated() -> Any:
+    def inner(run):
+        return run.task if run is not None else "none"
+
+    inner.__annotations__["run"] = Context | None
+    return inner
+
+
+@pytest.mark.parametrize(
+    "function", [optional, optional_otherwise, renamed, evaluated()]
+)
+def test_a_parameter_that_may_be_a_context_gets_one(function: Any) -> None:
+    """So that the function can be called without, in its own tests."""
+    graph = Graph()
+    graph.add(function, name="ask")
+    assert not graph.inputs
+    assert graph()["ask"] == "ask"
+
+
+def tuple_of(run: tuple[Context, None]) -> object:
+    return run
+
+
+def function_of(run: Callable[[Context], None]) -> object:
+    return run
+
+
+@pytest.mark.parametrize("function", [tuple_of, function_of])
+def test_a_parameter_that_has_to_do_with_a_context_is_an_input(function: Any) -> None:
+    graph = Graph()
+    graph.add(function)
+    assert list(graph.inputs) == ["run"]
