@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from threading import RLock
 
 from ._compile import Compiler
+from ._copying import Copied
 from ._drawable import Drawable
 from ._gathering import Gathering
 from ._names import hint, listed, nearest
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _MOST_KEPT = 32
 
 
-class Definition(Gathering, Drawable, Mapping[str, "Task[..., Any]"]):
+class Definition(Copied, Gathering, Drawable, Mapping[str, "Task[..., Any]"]):
     """Hold named tasks and the edges between them, and compile them when asked.
 
     `Graph` adds to it how tasks are declared and how they are run.
@@ -57,6 +58,9 @@ class Definition(Gathering, Drawable, Mapping[str, "Task[..., Any]"]):
         #: What it says itself of its inputs.
         self._declared: dict[str, Input] = {}
         self._limits = dict(limits or {})
+        self._begin()
+
+    def _begin(self) -> None:
         self._tasks: dict[str, Task[..., Any]] = {}
         self._overrides: dict[str, Callable[..., Any]] = {}
         self._compiled: dict[frozenset[str] | None, Compiled] = {}
@@ -194,7 +198,7 @@ class Definition(Gathering, Drawable, Mapping[str, "Task[..., Any]"]):
     def __getitem__(self, name: str) -> Task[..., Any]:
         task = self._tasks.get(name)
         if task is None:
-            raise self._not_found(name)
+            return self._tasks[self._name_of(name)]
 
         return task
 

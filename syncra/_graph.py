@@ -315,7 +315,7 @@ class Graph(Storable, Definition):
             BaseException: the original exception of the first task that fails, unless
                 the graph says `on_error="continue"`.
         """
-        from ._run import block, to_await
+        from ._calling import block, to_await
 
         if running_library() is None:
             return block(self._engine(inputs))
@@ -361,7 +361,7 @@ class Graph(Storable, Definition):
             BaseException: the original exception of the first task that fails, unless
                 `on_error` is "continue".
         """
-        from ._run import block
+        from ._calling import block
 
         return block(self._engine(inputs, **options))
 
@@ -373,7 +373,7 @@ class Graph(Storable, Definition):
         Never blocks the loop: coroutines run on it, functions in threads. Takes and
         raises what `run` does.
         """
-        from ._run import to_await
+        from ._calling import to_await
 
         return await to_await(self._engine(inputs, True, **options))
 
@@ -389,7 +389,7 @@ class Graph(Storable, Definition):
             GraphError: if the graph has a mistake.
             InputError: if inputs are missing or unknown.
         """
-        from ._run import in_background
+        from ._calling import in_background
 
         return in_background(self._engine(inputs, **options))
 

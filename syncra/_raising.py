@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from ._core.states import CANCELLED
-from .errors import TaskCancelled, TaskExited
+from .errors import (
+    ResultNotKept,
+    RunNotFinished,
+    TaskCancelled,
+    TaskExited,
+    TaskSkipped,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,6 +17,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from ._journal import Journal
+    from ._records import TaskRecord
 
 
 def error_of(journal: Journal, task: int) -> tuple[BaseException, TracebackType | None]:
@@ -28,6 +35,44 @@ def error_of(journal: Journal, task: int) -> tuple[BaseException, TracebackType 
     )
     instead.__cause__ = error
     return instead, None
+
+
+def no_result(graph: str, record: TaskRecord) -> TaskSkipped | TaskCancelled:
+    """Return what is raised for a task that was skipped or cancelled."""
+    task = f"task {record.name!r} of graph {graph!r}"
+    if record.state == "skipped":
+        message = f"{task} was skipped: {record.why}."
+        return TaskSkipped(message, record.name, record.skipped_because)
+
+    return TaskCancelled(f"{task} was cancelled.", record.name)
+
+
+def not_over(journal: Journal, task: int) -> RunNotFinished:
+    """Return what is raised for a task that has not come to its end."""
+    name, graph = journal.compiled.names[task], journal.compiled.graph
+    return RunNotFinished(
+        f"task {name!r} of graph {graph!r} is not over yet; "
+        f"wait for it with run.wait() or `await run`."
+    )
+
+
+def not_started(graph: str) -> RunNotFinished:
+    """Return what is raised for whatever is asked of a run that waits to be awaited."""
+    return RunNotFinished(
+        f"this run of graph {graph!r} has not started: inside an event loop "
+        f"a graph is awaited. Write `run = await graph(...)`, or `graph.run(...)` "
+        f"to block."
+    )
+
+
+def not_kept(journal: Journal, task: int) -> ResultNotKept:
+    """Return what is raised for a result that the run was told not to keep."""
+    name, graph = journal.compiled.names[task], journal.compiled.graph
+    return ResultNotKept(
+        f"the result of task {name!r} of graph {graph!r} was not kept: name "
+        f"the task in keep=, where the graph is run.",
+        name,
+    )
 
 
 def group_of(

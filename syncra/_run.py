@@ -12,18 +12,19 @@ from ._core import states as core
 from ._core.policy import seconds
 from ._drawable import Drawable
 from ._lookup import id_of
-from ._raising import error_of, group_of, raise_again
+from ._raising import (
+    error_of,
+    group_of,
+    no_result,
+    not_kept,
+    not_over,
+    not_started,
+    raise_again,
+)
 from ._remote import Remote
 from ._session import Session
 from ._task import Part
-from .errors import (
-    ResultNotKept,
-    RunNotFinished,
-    RunTimeout,
-    TaskCancelled,
-    TaskNotFoundError,
-    TaskSkipped,
-)
+from .errors import RunTimeout, TaskNotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from ._task import Task
 
     R = TypeVar("R")
+    D = TypeVar("D")
 
 
 class Run(Drawable, Mapping[str, object]):
@@ -273,7 +275,7 @@ class Run(Drawable, Mapping[str, object]):
 
             kept = self._journal.kept
             if kept is not None and task not in kept:
-                self._not_kept(task)
+                raise not_kept(self._journal, task)
 
             value = self._journal.values[task]
             if value.__class__ is Remote:
@@ -283,6 +285,43 @@ class Run(Drawable, Mapping[str, object]):
                 return part_of(value, key.output, outputs.index(key.output))
 
             return value
+
+    if TYPE_CHECKING:
+
+        @overload
+        def get(self, key: Task[..., R]) -> R | None: ...
+        @overload
+        def get(self, key: Task[..., R], default: R | D) -> R | D: ...
+        @overload
+        def get(self, key: str | Part) -> Any: ...
+        @overload
+        def get(self, key: str | Part, default: object) -> Any: ...
+        def get(self, key: Any, default: Any = None) -> Any: ...
+    else:
+
+        def get(self, key, default=None):
+            """Return the result of a task, or `default` if it ended with none.
+
+            Parameters:
+                key: the task, its name, its function, or a part of it.
+                default: for a task that failed, was skipped or cancelled, whose result
+                    was not kept, or that there is not.
+
+            Raises:
+                RunNotFinished: if the task has not come to an end yet.
+            """
+            if key in self:
+                return self[key]
+
+            try:
+                task = id_of(self._journal.compiled, key)
+            except TaskNotFoundError:
+                return default
+
+            state = self._journal.states[task]
+            if state not in core.TERMINAL:
+                self._no_result(task)
+            return default
 
     def __iter__(self) -> Iterator[str]:
         names, order = self._journal.compiled.names, self._journal.compiled.plan.order
@@ -312,6 +351,15 @@ class Run(Drawable, Mapping[str, object]):
     # Two runs are never the same, whatever came out of them.
     __eq__ = object.__eq__
     __hash__ = object.__hash__
+
+    #: What looks for who is to blame need not look into it.
+    refuses_pickling = True
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(
+            f"a run of graph {self.graph!r} cannot be copied or pickled: dict(run) has "
+            f"its results, run.report().to_dict() what became of it."
+        )
 
     def __repr__(self) -> str:
         if not self._session.is_started:
@@ -359,45 +407,18 @@ class Run(Drawable, Mapping[str, object]):
 
     def _no_result(self, task: int) -> NoReturn:
         """Raise what stands in for the result of a task that has none."""
-        journal = self._journal
-        state = journal.states[task]
-        name = journal.compiled.names[task]
-        if state == core.FAILED:
-            raise_again(*error_of(journal, task))
-        if state == core.SKIPPED:
-            record = self.records[name]
-            raise TaskSkipped(
-                f"task {name!r} of graph {self.graph!r} was skipped: {record.why}.",
-                name,
-                record.skipped_because,
-            )
-
-        if state == core.CANCELLED:
-            raise TaskCancelled(
-                f"task {name!r} of graph {self.graph!r} was cancelled.", name
-            )
+        if self._journal.states[task] == core.FAILED:
+            raise_again(*error_of(self._journal, task))
+        if self._journal.states[task] in core.TERMINAL:
+            record = self.records[self._journal.compiled.names[task]]
+            raise no_result(self.graph, record)
 
         if not self._session.is_started:
             self._refuse()
-        raise RunNotFinished(
-            f"task {name!r} of graph {self.graph!r} is not over yet; "
-            f"wait for it with run.wait() or `await run`."
-        )
-
-    def _not_kept(self, task: int) -> NoReturn:
-        name = self._journal.compiled.names[task]
-        raise ResultNotKept(
-            f"the result of task {name!r} of graph {self.graph!r} was not kept: name "
-            f"the task in keep=, where the graph is run.",
-            name,
-        )
+        raise not_over(self._journal, task)
 
     def _refuse(self) -> NoReturn:
-        raise RunNotFinished(
-            f"this run of graph {self.graph!r} has not started: inside an event loop "
-            f"a graph is awaited. Write `run = await graph(...)`, or `graph.run(...)` "
-            f"to block."
-        )
+        raise not_started(self.graph)
 
     def _to_raise(self) -> tuple[BaseException | None, TracebackType | None]:
         """Return what ended the run, if something has, and its traceback."""
@@ -414,31 +435,3 @@ class Run(Drawable, Mapping[str, object]):
             return error_of(journal, task)
 
         return interruption, None
-
-
-def block(engine: Engine) -> Run:
-    """Run to the end and return the run, wherever the caller is."""
-    # The frames of a task that failed know the frames they were called from, this one
-    # too. A variable that holds the run would close a circle: error, frame, run, error.
-    runs = [Run(engine)]
-    runs[0]._begin()
-    runs[0]._session.run()
-    error, traceback = runs[0]._to_raise()
-    if error is None:
-        return runs.pop()
-
-    runs.clear()
-    try:
-        raise_again(error, traceback)
-    finally:
-        del error, traceback
-
-
-def in_background(engine: Engine) -> Run:
-    """Start a run and return it at once."""
-    return Run(engine)._start()
-
-
-def to_await(engine: Engine) -> Run:
-    """Return a run that starts when it is awaited."""
-    return Run(engine)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
+import pickle
 import re
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -14,9 +17,14 @@ from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
-from syncra import Context, Graph
+from syncra import Context, Graph, Skip, Task
 from syncra import Context as Circumstances
-from syncra.errors import InputError
+from syncra.errors import (
+    InputError,
+    RunNotFinished,
+    SerializationError,
+    TaskNotFoundError,
+)
 
 T = TypeVar("T")
 
@@ -258,3 +266,154 @@ def test_a_parameter_that_has_to_do_with_a_context_is_an_input(function: Any) ->
     graph = Graph()
     graph.add(function)
     assert list(graph.inputs) == ["run"]
+
+
+# Copying and pickling.
+
+
+def shop() -> tuple[Graph, Task[[], int]]:
+    graph = Graph("shop", limits={"till": 1}, on_error="rollback")
+    prices = graph.add(lambda: (2, 3), name="prices", outputs=("tea", "rye"))
+    first = graph.add(lambda tea: tea, name="first", dependencies=prices["tea"])
+    total = graph.add(
+        lambda a, b: a + b,
+        name="total",
+        dependencies={"a": first, "b": prices["rye"]},
+        limit="till",
+    )
+    return graph, total
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_of_a_graph_is_another_graph(copied: Any) -> None:
+    graph, total = shop()
+    other = copied(graph)
+    other.add(lambda total: -total, name="less", dependencies=other["total"])
+    other.remove("less")
+    other.add(lambda total: 2 * total, name="more", dependencies="total")
+    assert list(graph) == ["prices", "first", "total"]
+    assert list(other) == ["prices", "first", "total", "more"]
+    assert other["total"] is not total
+    assert (total.graph, other["total"].graph) == (graph, other)
+    assert (graph()["total"], other()["more"]) == (5, 10)
+    assert (other.on_error, other.name) == ("rollback", "shop")
+    with pytest.raises(TaskNotFoundError):
+        other()[total]
+
+
+class Named(Graph):
+    """A graph with something of its own."""
+
+    def __init__(self) -> None:
+        super().__init__("named")
+        self.owner = "me"
+
+
+def test_a_copy_of_a_graph_keeps_its_class_and_its_rollbacks() -> None:
+    undone: list[int] = []
+    graph = Named()
+    graph.add(lambda: 1, name="pay").rollback(undone.append)
+    graph.add(lambda pay: 1 / 0, name="fail", dependencies="pay")
+    other = copy.copy(graph)
+    assert (type(other), other.owner) == (Named, "me")
+    with pytest.raises(ZeroDivisionError):
+        other.run(on_error="rollback")
+    assert undone == [1]
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda run: run, "a run of graph 'shop' cannot be .* dict.run. has its res"),
+        (lambda run: run.report(), "a report on graph 'shop' cannot be .* to_dict"),
+        (lambda run: shop()[0], "graph 'shop' cannot be pickled. Import the module"),
+    ],
+    ids=["run", "report", "graph"],
+)
+def test_what_cannot_be_pickled_says_what_can(make: Any, says: str) -> None:
+    value = make(shop()[0]())
+    with pytest.raises(TypeError, match=says):
+        pickle.dumps(value)
+
+
+def test_a_run_that_is_copied_by_mistake_keeps_its_errors() -> None:
+    graph = Graph(on_error="continue")
+    graph.add(lambda: 1 / 0, name="fail")
+    run = graph()
+    with pytest.raises(TypeError, match="cannot be copied"):
+        copy.copy(run)
+    assert isinstance(run.errors["fail"], ZeroDivisionError)
+
+
+@pytest.mark.parametrize(
+    "sent", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))]
+)
+def test_records_can_be_sent(sent: Any) -> None:
+    graph = Graph(on_error="continue")
+    graph.add(lambda: 1, name="one")
+    graph.add(lambda: 1 / 0, name="bad")
+    records = sent(graph().records)
+    assert [record.state for record in records.values()] == ["succeeded", "failed"]
+    assert isinstance(records["bad"].error, ZeroDivisionError)
+    assert "1 / 0" in records["bad"].traceback
+
+
+def test_a_run_sent_to_a_process_is_refused_by_name() -> None:
+    """And the parts of it that are named travel."""
+    inner = Graph("inner")
+    inner.add(lambda: 4, name="four")
+    graph = Graph("outer")
+    graph.add(inner, outputs=("four",))
+    graph.add(len, name="whole", dependencies="inner", executor="processes")
+    graph.add(float, name="part", dependencies=graph["inner"]["four"])
+    run = graph.run(on_error="continue")
+    assert run["part"] == 4.0
+    error = run.errors["whole"]
+    assert isinstance(error, SerializationError)
+    assert "a run of graph 'inner' cannot be copied or pickled" in str(error)
+    assert error.path == "obj"
+
+
+# Looking things up.
+
+
+def test_a_task_is_found_by_itself_wherever_its_name_is() -> None:
+    graph, total = shop()
+    run = graph()
+    assert graph[total] is total  # type: ignore[index]
+    assert run.records[total].name == "total"  # type: ignore[index]
+    with pytest.raises(KeyError, match="Did you mean 'total'"):
+        run.records["totl"]
+
+
+def test_get_gives_the_default_for_what_has_no_result() -> None:
+    """As of any mapping: `get` and `in` agree."""
+    graph = Graph(on_error="continue")
+
+    def fail() -> int:
+        raise KeyError("its own")
+
+    def skip() -> int:
+        raise Skip("not today")
+
+    one, failed, skipped = graph.add(lambda: 1, name="one"), graph.add(fail), skip
+    graph.add(skip)
+    run = graph()
+    assert (run.get(one), run.get("one", 7)) == (1, 1)
+    assert (run.get(failed), run.get(failed, 7)) == (None, 7)
+    assert (run.get(skipped, 7), run.get("nothing", 7)) == (7, 7)
+    assert graph.run(keep=[]).get(one, 7) == 7
+
+
+def test_get_does_not_take_what_is_to_come_for_nothing() -> None:
+    go = threading.Event()
+    graph = Graph()
+    graph.add(go.wait, name="wait")
+    run = graph.start()
+    try:
+        with pytest.raises(RunNotFinished):
+            run.get("wait")
+    finally:
+        go.set()
+        run.wait()
+    assert run.get("wait") is True

@@ -363,6 +363,9 @@ def culprit(value: Any, name: str) -> str:
     path = name
     seen = {id(value)}
     for _ in range(_DEEPEST):
+        if getattr(type(value), "refuses_pickling", False):
+            break  # and says why
+
         for label, part in _parts(value):
             if id(part) in seen or len(seen) > _MOST_LOOKED_AT:
                 continue
