@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from threading import Lock
+from threading import TIMEOUT_MAX, Lock
 
 from ._background import keep_until_finished
 from ._calls import part_of
@@ -101,7 +101,13 @@ class Run(Drawable, Mapping[str, object]):
 
         Raises:
             RunNotFinished: if the run waits to be awaited.
+            TypeError: if the timeout is no number.
+            ValueError: if it is not finite.
         """
+        if timeout is not None:
+            whose = f"run of graph {self.graph!r}: wait"
+            timeout = seconds(timeout, whose, least=float("-inf"))
+            timeout = min(max(timeout, 0), TIMEOUT_MAX)
         if not self._session.is_started:
             self._refuse()
         over = Lock()
@@ -109,7 +115,7 @@ class Run(Drawable, Mapping[str, object]):
         if not self._session.call_when_finished(over.release):
             return True
 
-        return over.acquire(timeout=-1 if timeout is None else max(timeout, 0))
+        return over.acquire(timeout=-1 if timeout is None else timeout)
 
     def cancel(self, grace: float | None = None) -> None:
         """End the run: nothing new starts, what is running is told to end.

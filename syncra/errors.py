@@ -191,9 +191,12 @@ class TaskNotFoundError(_NotFoundError):
 
 
 class _TaskOutcome(SyncraError):
-    """Be the base of what stands in for the result of a task that has none."""
+    """Be the base of what stands in for the result of a task that has none.
 
-    def __init__(self, message: str, task: str) -> None:
+    Those that code of users may raise, in a task or in a test, need no task's name.
+    """
+
+    def __init__(self, message: str = "", task: str = "") -> None:
         super().__init__(message)
         self.task = task
 
@@ -206,7 +209,9 @@ class TaskSkipped(_TaskOutcome, LookupError):
         because: names of the tasks at the root of it.
     """
 
-    def __init__(self, message: str, task: str, because: Sequence[str] = ()) -> None:
+    def __init__(
+        self, message: str = "", task: str = "", because: Sequence[str] = ()
+    ) -> None:
         super().__init__(message, task)
         self.because = tuple(because)
 
@@ -240,10 +245,10 @@ class TaskTimeout(_TaskOutcome, TimeoutError):
 
     Attributes:
         task: name of the task.
-        limit: the seconds it had.
+        limit: the seconds it had; 0.0 if it was not Syncra that raised it.
     """
 
-    def __init__(self, message: str, task: str, limit: float) -> None:
+    def __init__(self, message: str = "", task: str = "", limit: float = 0.0) -> None:
         super().__init__(message, task)
         self.limit = limit
 

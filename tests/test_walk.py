@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
+import math
 import pickle
 import re
 import sys
@@ -23,7 +24,10 @@ from syncra.errors import (
     InputError,
     RunNotFinished,
     SerializationError,
+    TaskCancelled,
     TaskNotFoundError,
+    TaskSkipped,
+    TaskTimeout,
 )
 
 T = TypeVar("T")
@@ -417,3 +421,63 @@ def test_get_does_not_take_what_is_to_come_for_nothing() -> None:
         go.set()
         run.wait()
     assert run.get("wait") is True
+
+
+# Graphs in graphs.
+
+
+def test_a_graph_that_is_within_itself_is_refused_where_it_is_added() -> None:
+    a, b, c = Graph("a"), Graph("b"), Graph("c")
+    a.add(b)
+    b.add(c)
+    for graph in (a, b, c):
+        with pytest.raises(ValueError, match="'c' cannot be a task of itself"):
+            c.add(graph)
+    a.add(c)  # twice is not within itself
+    assert len(c) == 0
+
+
+def test_a_graph_that_is_a_task_is_not_said_to_be_code_of_ours() -> None:
+    graph, inner = Graph("outer"), Graph("inner")
+    inner.add(lambda path: path, name="load")
+    graph.add(inner)
+    with pytest.raises(InputError, match=r"task 'inner' \(graph 'inner'\)"):
+        graph()
+
+
+# Errors that tasks raise, and waiting.
+
+
+@pytest.mark.parametrize("kind", [TaskCancelled, TaskTimeout, TaskSkipped])
+def test_a_task_may_raise_errors_of_ours(kind: Any) -> None:
+    graph = Graph(on_error="continue")
+
+    def fail() -> None:
+        raise kind("by itself")
+
+    def fail_bare() -> None:
+        raise kind
+
+    graph.add(fail)
+    graph.add(fail_bare)
+    run = graph()
+    assert [type(error) for error in run.errors.values()] == [kind, kind]
+    assert str(run.errors["fail"]) == "by itself"
+    assert run.records["fail"].state == "failed"
+
+
+def test_how_long_to_wait() -> None:
+    go = threading.Event()
+    graph = Graph("g")
+    graph.add(go.wait, name="wait")
+    run = graph.start()
+    try:
+        assert run.wait(-1) is False
+        for bad, error in ((math.nan, ValueError), (math.inf, ValueError)):
+            with pytest.raises(error, match="run of graph 'g': wait is a finite"):
+                run.wait(bad)
+        with pytest.raises(TypeError, match="run of graph 'g': wait is a number"):
+            run.wait("1")  # type: ignore[arg-type]
+    finally:
+        go.set()
+    assert run.wait(1e300) is True
