@@ -6,10 +6,13 @@ import copy
 import importlib
 import inspect
 import math
+import os
 import pickle
 import re
+import subprocess
 import sys
 import threading
+import zipapp
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +21,7 @@ from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
+import syncra
 from syncra import Context, Graph, Skip, Task
 from syncra import Context as Circumstances
 from syncra.errors import (
@@ -481,3 +485,55 @@ def test_how_long_to_wait() -> None:
     finally:
         go.set()
     assert run.wait(1e300) is True
+
+
+# Programs of every kind, whose processes have to find what they define.
+
+
+def program(path: Path) -> subprocess.CompletedProcess[str]:
+    root = str(Path(syncra.__file__).parents[1])
+    before = os.environ.get("PYTHONPATH", "")
+    return subprocess.run(
+        [sys.executable, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([root, before])},
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("kind", ["directory", "zip"])
+def test_a_directory_and_a_zip_file_that_are_run(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "app"
+    path.mkdir()
+    (path / "__main__.py").write_text(
+        "from syncra import Graph\n"
+        "def double(value): return 2 * value\n"
+        "if __name__ == '__main__':\n"
+        "    graph = Graph(executor='processes')\n"
+        "    graph.add(double)\n"
+        "    print(graph(value=21)['double'])\n"
+    )
+    if kind == "zip":
+        zipapp.create_archive(path, tmp_path / "app.pyz")
+        path = tmp_path / "app.pyz"
+    done = program(path)
+    assert (done.stdout, done.stderr) == ("42\n", "")
+
+
+def test_a_function_below_the_first_run_of_a_script(tmp_path: Path) -> None:
+    """Its worker processes do not come that far, and the error says so."""
+    script = tmp_path / "etl.py"
+    script.write_text(
+        "from syncra import Graph\n"
+        "Graph()()\n"
+        "def double(value): return 2 * value\n"
+        "graph = Graph(executor='processes')\n"
+        "graph.add(double)\n"
+        "graph(value=21)\n"
+    )
+    done = program(script)
+    assert "Can't get attribute 'double'" in done.stderr
+    assert "where it first runs a graph, and this is defined below that" in done.stderr
+    assert "under `if __name__ == '__main__':`" in done.stderr
