@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from contextlib import contextmanager
 from threading import RLock
@@ -22,6 +23,7 @@ from .errors import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from types import FrameType
     from typing import Any, Self, TypeAlias
 
     from ._compiled import Compiled
@@ -402,7 +404,9 @@ def is_redefinition(
 
     A notebook cell that is run again or a module that is reloaded makes a new function
     of the same module and qualified name. Functions made in a loop have these in
-    common too, but also their code: added one by one, they are different tasks.
+    common too, but also their code: added one by one, they are different tasks. So are
+    two that one execution of a module or cell defines: one was copied from the other,
+    and its name forgotten.
     """
     old, new = there.function, task.function
     name = getattr(new, "__qualname__", None)
@@ -415,7 +419,26 @@ def is_redefinition(
     if getattr(old, "__module__", None) != getattr(new, "__module__", None):
         return False
 
-    if redefines:
-        return old is not new
+    if old is new or _defined_together(old, new):
+        return False
 
-    return getattr(old, "__code__", None) is not getattr(new, "__code__", None)
+    old_code = getattr(old, "__code__", None)
+    return redefines or old_code is not getattr(new, "__code__", None)
+
+
+def _defined_together(old: Any, new: Any) -> bool:
+    """Return whether the module or cell that is being executed defines both functions.
+
+    When it is executed again it is compiled again, and has other code objects.
+    """
+    names = getattr(new, "__globals__", None)
+    if names is None or getattr(old, "__globals__", None) is not names:
+        return False
+
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_globals is names and frame.f_code.co_name == "<module>":
+            return any(part is old.__code__ for part in frame.f_code.co_consts)
+
+        frame = frame.f_back
+    return False

@@ -53,10 +53,10 @@ class Run(Drawable, Mapping[str, object]):
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._session = Session(engine)
+        self._is_refused = False
         self._engine = engine
         self._journal = engine.journal
-        self._is_refused = False
+        self._session = Session(engine)
 
     # Making it go.
 

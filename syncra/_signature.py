@@ -367,6 +367,13 @@ def _is_marked(function: object) -> bool:
 
 def check_callable(function: object, name: str) -> None:
     """Raise a TypeError for what cannot be called."""
+    if isinstance(function, (classmethod, property)):
+        kind = type(function).__name__
+        raise TypeError(
+            f"task {name!r}: expected a function, got a {kind}. "
+            f"Write @{kind} above @task, not below it."
+        )
+
     if not callable(function):
         raise TypeError(
             f"task {name!r}: expected a function or another callable, "

@@ -301,7 +301,10 @@ class Task(_Typed[P, R]):
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         # A task written in a class body is called like the method it was.
-        return self if instance is None else MethodType(self, instance)
+        if instance is None or isinstance(self.function, staticmethod):
+            return self
+
+        return MethodType(self, instance)
 
     def __getitem__(self, output: str) -> Part:
         """Return one part of the result, for `dependencies=` and for `run[...]`.

@@ -22,9 +22,10 @@ from unittest.mock import AsyncMock, MagicMock
 import pytest
 
 import syncra
-from syncra import Context, Graph, Skip, Task
+from syncra import Context, Graph, Skip, Task, delete_graph, get_graph, task
 from syncra import Context as Circumstances
 from syncra.errors import (
+    DuplicateTaskError,
     InputError,
     RunNotFinished,
     SerializationError,
@@ -537,3 +538,54 @@ def test_a_function_below_the_first_run_of_a_script(tmp_path: Path) -> None:
     assert "Can't get attribute 'double'" in done.stderr
     assert "where it first runs a graph, and this is defined below that" in done.stderr
     assert "under `if __name__ == '__main__':`" in done.stderr
+
+
+# Two functions of one name.
+
+
+@pytest.mark.parametrize("how", ["@task(graph=GRAPH)", "@GRAPH.task"])
+def test_a_copied_function_whose_name_was_forgotten(how: str) -> None:
+    """Both are there when the module is executed once; executed again it replaces."""
+    graph = Graph("copied")
+    text = f"{how}\ndef load(): return 1\n{how}\ndef use(): return 2\n"
+    names = {"__name__": "walk", "task": task, "GRAPH": graph}
+    exec(compile(text, "walk.py", "exec"), names)
+    exec(compile(text.replace("1", "3"), "walk.py", "exec"), names)
+    assert dict(graph()) == {"load": 3, "use": 2}
+    copied = compile(text.replace("use", "load"), "walk.py", "exec")
+    with pytest.raises(DuplicateTaskError, match=r"walk.py:\d and walk.py:[34]\. Give"):
+        exec(copied, names)
+
+
+def test_functions_of_a_loop_at_the_top_of_a_module() -> None:
+    graph = Graph("loop")
+    text = "for number in (1, 2):\n    @GRAPH.task\n    def load(): return number\n"
+    with pytest.raises(DuplicateTaskError, match="another name with name="):
+        exec(compile(text, "walk.py", "exec"), {"__name__": "walk", "GRAPH": graph})
+
+
+class Methods:
+    @task(graph="walk: methods")
+    @staticmethod
+    def static() -> int:
+        return 1
+
+    @classmethod
+    @task(graph="walk: methods")
+    def of_class(cls) -> str:
+        return cls.__name__
+
+
+def test_tasks_in_the_body_of_a_class() -> None:
+    assert (Methods.static(), Methods().static()) == (1, 1)
+    assert (Methods.of_class(), Methods().of_class()) == ("Methods", "Methods")
+    assert get_graph("walk: methods")(cls=Methods)["static"] == 1
+    delete_graph("walk: methods")
+    for kind in (classmethod, property):
+        with pytest.raises(TypeError, match=f"Write @{kind.__name__} above @task"):
+            task(graph=Graph())(kind(lambda this: 1))  # type: ignore[arg-type]
+
+
+def test_a_log_file_has_a_path() -> None:
+    with pytest.raises(ValueError, match="a log file has a path"):
+        Graph(log="")
