@@ -108,6 +108,6 @@ def raise_again(error: BaseException, traceback: TracebackType | None) -> NoRetu
     times would grow; the kept traceback is put back first.
     """
     try:
-        raise error.with_traceback(traceback)
+        raise BaseException.with_traceback(error, traceback)
     finally:
         del error

@@ -14,6 +14,7 @@ import sys
 import threading
 import zipapp
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, Optional, TypeVar
@@ -22,7 +23,7 @@ from unittest.mock import AsyncMock, MagicMock
 import pytest
 
 import syncra
-from syncra import Context, Graph, Skip, Task, delete_graph, get_graph, task
+from syncra import Context, Graph, Retry, Skip, Task, delete_graph, get_graph, task
 from syncra import Context as Circumstances
 from syncra.errors import (
     DuplicateTaskError,
@@ -589,3 +590,52 @@ def test_tasks_in_the_body_of_a_class() -> None:
 def test_a_log_file_has_a_path() -> None:
     with pytest.raises(ValueError, match="a log file has a path"):
         Graph(log="")
+
+
+# Exceptions that do not want to be handled.
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenError(Exception):
+    code: int = 3
+
+
+class NoNotesError(Exception):
+    def __init__(self) -> None:
+        self.__notes__ = "none"  # type: ignore[assignment]
+
+
+class OwnTracebackError(Exception):
+    def with_traceback(self, traceback: Any) -> Any:
+        raise RuntimeError("no traceback")
+
+
+class LockedError(Exception):
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("locked")
+
+
+class NosyError(Exception):
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"no {name}")
+
+
+def fail_with(kind: type[Exception]) -> None:
+    raise kind
+
+
+@pytest.mark.parametrize(
+    "kind", [FrozenError, NoNotesError, OwnTracebackError, LockedError, NosyError]
+)
+@pytest.mark.parametrize("executor", ["threads", "sequential", "processes"])
+def test_an_exception_of_an_odd_class_fails_its_task_alone(
+    kind: Any, executor: str
+) -> None:
+    graph = Graph(on_error="continue", executor=executor)
+    graph.add(fail_with, kwargs={"kind": kind}, retry=Retry(2, backoff=0))
+    graph.add(int, name="other")
+    run = graph()
+    assert run["other"] == 0
+    record = run.records["fail_with"]
+    assert (record.state, len(record.attempts)) == ("failed", 2)
+    assert kind.__name__ in record.traceback

@@ -8,7 +8,7 @@ import sys
 from types import BuiltinFunctionType, FunctionType
 
 from .._names import message_of
-from .._tracebacks import without_own_frames
+from .._tracebacks import set_cause, without_own_frames
 from ..errors import RemoteTaskError
 from . import Unpicklable
 from .entry import main_place
@@ -321,9 +321,9 @@ def load_error(packed: bytes | bytearray, task: str) -> BaseException:
         if cause is None:
             break
 
-        last.__cause__ = cause
+        set_cause(last, cause)
         last = cause
-    last.__cause__ = RemoteTraceback(shown)
+    set_cause(last, RemoteTraceback(shown))
     return error
 
 
