@@ -174,6 +174,11 @@ class Definition(Copied, Gathering, Drawable, Mapping[str, "Task[..., Any]"]):
             ...     graph()[temperature]
             21.5
         """
+        if not isinstance(replacements, Mapping):
+            raise TypeError(
+                f"override takes a mapping of tasks to functions, got {replacements!r}"
+            )
+
         given = {}
         for target, function in replacements.items():
             name = self._name_of(target)

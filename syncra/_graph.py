@@ -22,7 +22,7 @@ from .executors.threads import checked_workers
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
-    from typing import Any, Literal, ParamSpec, TypeVar, overload
+    from typing import Any, Literal, Never, ParamSpec, TypeVar, overload
 
     from typing_extensions import Unpack
 
@@ -300,7 +300,7 @@ class Graph(Storable, Definition):
             task = make_command(line, in_shell=True, place=calling_place(1), **options)
             return self._add(task, redefines=False)
 
-    def __call__(self, /, **inputs: Any) -> Run:
+    def __call__(self, /, *positional: Never, **inputs: Any) -> Run:
         """Run the graph with the given inputs.
 
         In a script it blocks and returns the finished `Run`. Inside a running event
@@ -315,6 +315,12 @@ class Graph(Storable, Definition):
             BaseException: the original exception of the first task that fails, unless
                 the graph says `on_error="continue"`.
         """
+        if positional:
+            raise TypeError(
+                f"graph {self.name!r} takes its inputs by name, as graph(path=...), or "
+                f"as graph.run({{'path': ...}})"
+            )
+
         from ._calling import block, to_await
 
         if running_library() is None:

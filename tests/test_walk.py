@@ -639,3 +639,12 @@ def test_an_exception_of_an_odd_class_fails_its_task_alone(
     record = run.records["fail_with"]
     assert (record.state, len(record.attempts)) == ("failed", 2)
     assert kind.__name__ in record.traceback
+
+
+def test_inputs_that_are_given_as_a_mapping_to_a_call() -> None:
+    graph = Graph("g")
+    graph.add(lambda path: path, name="load")
+    with pytest.raises(TypeError, match=r"'g' takes its inputs by name, as graph\("):
+        graph({"path": 1})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="a mapping of tasks to functions, got 5"):
+        graph.override(5).__enter__()  # type: ignore[arg-type]
