@@ -191,10 +191,7 @@ class TaskNotFoundError(_NotFoundError):
 
 
 class _TaskOutcome(SyncraError):
-    """Be the base of what stands in for the result of a task that has none.
-
-    Those that code of users may raise, in a task or in a test, need no task's name.
-    """
+    """Be the base of what stands in for the result of a task that has none."""
 
     def __init__(self, message: str = "", task: str = "") -> None:
         super().__init__(message)
@@ -406,16 +403,12 @@ class RunNotFinished(SyncraError, RuntimeError):
     """Say that a run was asked for what it only has at its end."""
 
 
-class ResultNotKept(SyncraError, LookupError):
+class ResultNotKept(_TaskOutcome, LookupError):
     """Say that a result was asked for that the run was told not to keep.
 
     Attributes:
         task: name of the task.
     """
-
-    def __init__(self, message: str, task: str) -> None:
-        super().__init__(message)
-        self.task = task
 
 
 class SharedUnavailable(SyncraError, RuntimeError):

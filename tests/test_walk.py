@@ -648,3 +648,27 @@ def test_inputs_that_are_given_as_a_mapping_to_a_call() -> None:
         graph({"path": 1})  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="a mapping of tasks to functions, got 5"):
         graph.override(5).__enter__()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "says"),
+    [
+        (["ls", None], {}, "argument 1 is a str or a path, got None"),
+        (["ls"], {"env": 5}, "env is a mapping of names to values, got 5"),
+        (["ls"], {"redact": 5}, "redact= holds strings, got int"),
+    ],
+)
+def test_a_command_of_the_wrong_types(arguments: Any, options: Any, says: str) -> None:
+    with pytest.raises(TypeError, match=f"^command 'list': {re.escape(says)}"):
+        Graph().command(arguments, name="list", **options)
+
+
+def test_an_observer_that_would_have_to_be_awaited() -> None:
+    class Slow:
+        async def run_finished(self, run: object) -> None: ...
+
+    with pytest.raises(TypeError, match=r"run_finished of .* nobody would"):
+        Graph().run(observers=[Slow()])
+    watching = MagicMock()
+    Graph().run(observers=[watching])
+    assert watching.run_finished.call_count == 1
