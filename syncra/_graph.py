@@ -15,7 +15,7 @@ from ._options import (
     options_from,
 )
 from ._storable import Storable
-from ._task import DEFAULT_OPTIONS, Task
+from ._task import DEFAULT_OPTIONS, NOTHING, Task
 from .executors import check_executor
 from .executors.threads import checked_workers
 
@@ -88,7 +88,7 @@ class Graph(Storable, Definition):
         max_concurrency: int | None = None,
         on_error: str = "raise",
         limits: Mapping[str, int] | None = None,
-        observers: Iterable[object] = (),
+        observers: Iterable[object] = NOTHING,
         log: Log | None = None,
     ) -> None:
         whose = "graph" if name is None else f"graph {name!r}"
@@ -101,7 +101,7 @@ class Graph(Storable, Definition):
         self.on_error = on_error
         self.observers: tuple[object, ...] = ()
         self.log = None if log is None else log_file(log, whose)
-        if observers != ():
+        if observers is not NOTHING:
             from .observers._protocol import checked_observers, without_repeats
 
             self.observers = without_repeats(checked_observers(observers, whose))
@@ -181,7 +181,9 @@ class Graph(Storable, Definition):
 
             return decorate if function is None else decorate(function)
 
-        def add(self, item, *, name=None, dependencies=(), after=(), **options):
+        def add(
+            self, item, *, name=None, dependencies=NOTHING, after=NOTHING, **options
+        ):
             """Add a task and return it.
 
             Parameters:
@@ -198,7 +200,7 @@ class Graph(Storable, Definition):
             """
             if type(item) is not _function:
                 if isinstance(item, Task) and item.graph is None:
-                    if name is None and dependencies == () and not options:
+                    if name is None and dependencies is NOTHING and not options:
                         return self._add(item, redefines=False)
 
                 if isinstance(item, Graph):

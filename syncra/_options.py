@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ._core.machine import TRIGGERS
 from ._core.policy import Retry, seconds
 from ._declare import make_task, name_of
 from ._names import hint, listed, nearest
-from ._task import DEFAULT_OPTIONS, Options
+from ._task import DEFAULT_OPTIONS, NOTHING, Options
 from .executors import check_executor
 from .executors.threads import checked_workers
 
@@ -14,7 +16,7 @@ ON_ERROR = ("raise", "continue", "rollback")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, MutableMapping
+    from collections.abc import Callable, Iterable, MutableMapping
     from os import PathLike
     from typing import Any, TypeAlias, TypedDict
 
@@ -71,8 +73,8 @@ if TYPE_CHECKING:
 def new_task(
     function: Callable[..., Any],
     name: str | None = None,
-    dependencies: Dependencies = (),
-    after: Dependencies = (),
+    dependencies: Dependencies = NOTHING,
+    after: Dependencies = NOTHING,
     **options: Unpack[TaskOptions],
 ) -> Task[..., Any]:
     """Return a free task of `function`; see `syncra.task` for the parameters."""
@@ -83,7 +85,7 @@ def new_task(
 def options_from(
     function: object,
     *,
-    outputs: Iterable[str] = (),
+    outputs: Iterable[str] = NOTHING,
     kwargs: Mapping[str, Any] | None = None,
     executor: AnyExecutor | None = None,
     retry: int | Retry | None = None,
@@ -91,7 +93,7 @@ def options_from(
     trigger: str = "all_succeeded",
     limit: str | Mapping[str, int] | None = None,
     priority: int = 0,
-    tags: Iterable[str] = (),
+    tags: Iterable[str] = NOTHING,
     fallback: str | None = None,
     log: Log | None = None,
     **unknown: object,
@@ -136,10 +138,10 @@ def options_from(
     if type(priority) is not int:
         raise TypeError(f"{whose}: priority is an int, got {priority!r}")
 
+    rest = kwargs, executor, retry, timeout, limit, fallback, log
     if (
-        outputs == ()
-        and tags == ()
-        and (kwargs, executor, retry, timeout, limit, fallback, log) == (None,) * 7
+        outputs is tags is NOTHING
+        and all(one is None for one in rest)
         and trigger == "all_succeeded"
         and priority == 0
     ):
@@ -164,7 +166,7 @@ def _constants(kwargs: Mapping[str, Any] | None, whose: str) -> dict[str, Any]:
     if kwargs is None:
         return {}
 
-    if not hasattr(kwargs, "keys"):
+    if not isinstance(kwargs, Mapping):
         raise TypeError(
             f"{whose}: kwargs= is a mapping of parameter names to values, "
             f"got {kwargs!r}"

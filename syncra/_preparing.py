@@ -8,6 +8,7 @@ from ._core.policy import seconds
 from ._engine import Engine
 from ._inputs import check_inputs, with_defaults
 from ._options import Settings, check_on_error, no_such_option
+from ._task import NOTHING
 from .executors import check_executor
 from .executors.threads import checked_workers
 
@@ -38,7 +39,7 @@ def prepare(
     timeout: float | None = None,
     grace: float | None = None,
     keep: Keep = "all",
-    observers: Iterable[object] = (),
+    observers: Iterable[object] = NOTHING,
     progress: bool | ProgressDisplay = False,
     shared: MutableMapping[str, Any] | None = None,
     n_jobs: int | None = None,
@@ -71,7 +72,7 @@ def prepare(
             inputs = with_defaults(compiled, inputs)
             known = graph.accepted_inputs(partly=targets is not None)
             check_inputs(compiled, inputs, known, prepare.__kwdefaults__ or ())
-    if keep != "all":
+    if not (isinstance(keep, str) and keep == "all"):
         settings.kept = _kept(graph, compiled, keep, targets)
     if graph.log is not None or compiled.logs:
         settings.observers = (_log_writer(graph, compiled), *settings.observers)
@@ -98,7 +99,7 @@ def _observers(
 ) -> tuple[object, ...]:
     """Return who is told of a run, once each, those of the graph first."""
     found = graph.observers
-    if observers != ():
+    if observers is not NOTHING:
         from .observers._protocol import checked_observers, without_repeats
 
         found = without_repeats(found + checked_observers(observers, whose))
@@ -155,7 +156,7 @@ def _kept(
     """Return the ids of the tasks whose results a run keeps."""
     from ._keeping import check_keep, kept_by
 
-    if keep == "targets":
+    if isinstance(keep, str) and keep == "targets":
         if targets is None:
             return frozenset(compiled.plan.leaves)
 

@@ -46,6 +46,9 @@ else:
         __class_getitem__ = classmethod(GenericAlias)
 
 
+#: What is given where nothing is. Compared by identity, since what is given may be an
+#: array or a series of names, which compare otherwise. It is the `()` of users too.
+NOTHING: tuple[()] = ()
 _NO_KWARGS: Mapping[str, Any] = {}
 
 

@@ -95,7 +95,7 @@ FLOORS = (
     # What a graph is.
     {"observers", "observers._base", "observers._log_file"},
     {"observers._protocol"},
-    {"_copying", "_gathering", "_options"},
+    {"_copying", "_gathering", "_options", "_redefinition"},
     {"_definition"},
     # One run: who runs it, who ends it, who waits for it.
     {"observers._failure", "observers._log_filter", "observers._log_router"}

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import zipapp
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +27,7 @@ from syncra import Context, Graph, Retry, Skip, Task, delete_graph, get_graph, t
 from syncra import Context as Circumstances
 from syncra.errors import (
     DuplicateTaskError,
+    GraphError,
     InputError,
     RunNotFinished,
     SerializationError,
@@ -672,3 +673,64 @@ def test_an_observer_that_would_have_to_be_awaited() -> None:
     watching = MagicMock()
     Graph().run(observers=[watching])
     assert watching.run_finished.call_count == 1
+
+
+# Arrays and objects that do not compare as others do.
+
+
+class Names:
+    """Be several names, as an array or a series is: equal to nothing as a whole."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("the truth value is ambiguous")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Comparing(Names):
+    def __call__(self) -> int:
+        return 1
+
+
+def test_names_may_come_as_an_array() -> None:
+    graph = Graph(observers=Names())
+    graph.add(lambda: (1, 2), name="pair", outputs=Names("a", "b"), tags=Names("t"))
+    graph.add(lambda a, b: a + b, name="sum", dependencies=Names("pair"))
+    graph.add(lambda: 3, name="last", after=Names("sum"))
+    found = graph.run(targets=Names("last"), keep=Names("sum"), observers=Names())
+    assert dict(found) == {"sum": 3}
+    assert graph["pair"].tags == {"t"}
+
+
+def test_a_callable_that_compares_as_arrays_do() -> None:
+    graph, one = Graph(), Comparing()
+    graph.add(one, name="one")
+    graph.add(lambda one: one + 1, name="two", dependencies=[one])
+    run = graph()
+    assert (run["two"], run[one]) == (2, 1)  # type: ignore[index]
+    with pytest.raises(GraphError, match="still needed by 'two'"):
+        graph.remove(one)
+    graph.remove("two")
+    graph.remove(one)
+
+
+class Series(Names):
+    def keys(self) -> range:
+        return range(len(self.names))
+
+
+def test_a_series_of_names_is_no_mapping() -> None:
+    """Though it has keys."""
+    graph = Graph()
+    graph.add(lambda: 1, name="a")
+    graph.add(lambda: 2, name="b")
+    graph.add(lambda x, y: x - y, name="c", dependencies=Series("b", "a"))
+    assert graph()["c"] == 1
+    with pytest.raises(TypeError, match="kwargs= is a mapping"):
+        graph.add(lambda x: x, name="d", kwargs=Series("x"))  # type: ignore[arg-type]
