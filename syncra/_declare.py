@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ._signature import check_callable, is_coroutine_function, refuse_generator
-from ._task import DEFAULT_OPTIONS, AsyncTask, Options, Part, Task
+from ._task import DEFAULT_OPTIONS, NOTHING, AsyncTask, Options, Part, Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
 def make_task(
     function: Callable[..., Any],
     name: str | None = None,
-    dependencies: Dependencies = (),
-    after: Dependencies = (),
+    dependencies: Dependencies = NOTHING,
+    after: Dependencies = NOTHING,
     options: Options = DEFAULT_OPTIONS,
 ) -> Task[..., Any]:
     """Return a free task of `function`, with everything that can be checked checked.
@@ -49,8 +51,10 @@ def make_task(
     task._fill(
         function,
         name,
-        _normal(dependencies, name, "dependencies") if dependencies != () else (),
-        tuple(_normal(after, name, "after")) if after != () else (),
+        _normal(dependencies, name, "dependencies")
+        if dependencies is not NOTHING
+        else (),
+        tuple(_normal(after, name, "after")) if after is not NOTHING else (),
         options,
     )
     return task  # type: ignore[no-any-return]
@@ -82,7 +86,7 @@ def _normal(given: Any, name: str, what: str) -> Any:
     ):
         return (given,)
 
-    if hasattr(given, "keys"):
+    if isinstance(given, Mapping):
         if what == "after":
             raise TypeError(
                 f"task {name!r}: after= takes a task or several; "

@@ -112,6 +112,9 @@ def make_command(
     if input is not None and not isinstance(input, (str, bytes)):
         raise TypeError(f"{whose}: input is str or bytes, got {_kind(input)}")
 
+    if env is not None and not hasattr(env, "items"):
+        raise TypeError(f"{whose}: env is a mapping of names to values, got {env!r}")
+
     parse = partial(_text, whose=whose)
     if name is None:
         name = _default_name(given, in_shell, secrets)
@@ -140,6 +143,10 @@ def _arguments(given: Arguments | str, whose: str) -> tuple[Text, ...]:
             f'{_kind(given)}: write ["git", "clone", "{{url}}"]. For one text '
             f"that a shell runs there is graph.shell(...)."
         )
+
+    if None in given:
+        where = list(given).index(None)  # type: ignore[arg-type]
+        raise TypeError(f"{whose}: argument {where} is a str or a path, got None")
 
     arguments = tuple(
         _text(item, f"argument {number}", whose) or ""
@@ -178,6 +185,9 @@ def _text(given: object, what: str, whose: str) -> Text | None:
 
 
 def _secrets(redact: Iterable[str], whose: str) -> tuple[str, ...]:
+    if not hasattr(redact, "__iter__"):
+        raise TypeError(f"{whose}: redact= holds strings, got {_kind(redact)}")
+
     secrets = (redact,) if isinstance(redact, str) else tuple(redact)
     for secret in secrets:
         # Not shown, whatever they are.

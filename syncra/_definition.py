@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from threading import RLock
 
 from ._compile import Compiler
+from ._copying import Copied
 from ._drawable import Drawable
 from ._gathering import Gathering
 from ._names import hint, listed, nearest
+from ._redefinition import is_redefinition
 from ._task import Part, Task
 from .errors import (
     DuplicateTaskError,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 _MOST_KEPT = 32
 
 
-class Definition(Gathering, Drawable, Mapping[str, "Task[..., Any]"]):
+class Definition(Copied, Gathering, Drawable, Mapping[str, "Task[..., Any]"]):
     """Hold named tasks and the edges between them, and compile them when asked.
 
     `Graph` adds to it how tasks are declared and how they are run.
@@ -57,6 +59,9 @@ class Definition(Gathering, Drawable, Mapping[str, "Task[..., Any]"]):
         #: What it says itself of its inputs.
         self._declared: dict[str, Input] = {}
         self._limits = dict(limits or {})
+        self._begin()
+
+    def _begin(self) -> None:
         self._tasks: dict[str, Task[..., Any]] = {}
         self._overrides: dict[str, Callable[..., Any]] = {}
         self._compiled: dict[frozenset[str] | None, Compiled] = {}
@@ -168,6 +173,11 @@ class Definition(Gathering, Drawable, Mapping[str, "Task[..., Any]"]):
             ...     graph()[temperature]
             21.5
         """
+        if not isinstance(replacements, Mapping):
+            raise TypeError(
+                f"override takes a mapping of tasks to functions, got {replacements!r}"
+            )
+
         given = {}
         for target, function in replacements.items():
             name = self._name_of(target)
@@ -194,7 +204,7 @@ class Definition(Gathering, Drawable, Mapping[str, "Task[..., Any]"]):
     def __getitem__(self, name: str) -> Task[..., Any]:
         task = self._tasks.get(name)
         if task is None:
-            raise self._not_found(name)
+            return self._tasks[self._name_of(name)]
 
         return task
 
@@ -321,7 +331,15 @@ class Definition(Gathering, Drawable, Mapping[str, "Task[..., Any]"]):
         """Return the names of tasks given as tasks, names or functions, or of one."""
         if isinstance(targets, (str, Task)) or callable(targets):
             targets = (targets,)
-        return frozenset(self._name_of(target) for target in targets)
+        try:
+            names = list(targets)
+        except TypeError:
+            raise TypeError(
+                f"run of graph {self.name!r}: targets= takes a task or several, "
+                f"got {targets!r}"
+            ) from None
+
+        return frozenset(map(self._name_of, names))
 
     def accepted_inputs(self, partly: bool) -> Mapping[str, Any]:
         """Return inputs that a run need not use: of other tasks, of overridden ones."""
@@ -374,36 +392,12 @@ class Definition(Gathering, Drawable, Mapping[str, "Task[..., Any]"]):
 def depends_on(task: Task[..., Any], upstream: Task[..., Any]) -> bool:
     """Return whether a task names another among its dependencies."""
     given = task.dependencies
-    return any(
-        getattr(item, "task", item) in (upstream, upstream.name, upstream.function)
-        for item in (
-            *(given.values() if isinstance(given, dict) else given),
-            *task.after,
-        )
-    )
+    for item in (*(given.values() if isinstance(given, dict) else given), *task.after):
+        one = item.task if type(item) is Part else item
+        if one is upstream or one is upstream.function:
+            return True
 
+        if isinstance(one, str) and one == upstream.name:
+            return True
 
-def is_redefinition(
-    there: Task[..., Any], task: Task[..., Any], redefines: bool
-) -> bool:
-    """Return whether a task is an old one defined again, and so replaces it.
-
-    A notebook cell that is run again or a module that is reloaded makes a new function
-    of the same module and qualified name. Functions made in a loop have these in
-    common too, but also their code: added one by one, they are different tasks.
-    """
-    old, new = there.function, task.function
-    name = getattr(new, "__qualname__", None)
-    if name is None or name.endswith("<lambda>"):
-        return False
-
-    if getattr(old, "__qualname__", None) != name:
-        return False
-
-    if getattr(old, "__module__", None) != getattr(new, "__module__", None):
-        return False
-
-    if redefines:
-        return old is not new
-
-    return getattr(old, "__code__", None) is not getattr(new, "__code__", None)
+    return False

@@ -8,12 +8,13 @@ class Program:
 
     Attributes:
         importing: whether the main module is being imported for what it defines.
+        is_cut_short: whether that has ended where it runs a graph.
     """
 
-    __slots__ = ("importing",)
+    __slots__ = ("importing", "is_cut_short")
 
     def __init__(self) -> None:
-        self.importing = False
+        self.importing = self.is_cut_short = False
 
 
 #: Of this process.

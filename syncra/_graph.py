@@ -15,14 +15,14 @@ from ._options import (
     options_from,
 )
 from ._storable import Storable
-from ._task import DEFAULT_OPTIONS, Task
+from ._task import DEFAULT_OPTIONS, NOTHING, Task
 from .executors import check_executor
 from .executors.threads import checked_workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
-    from typing import Any, Literal, ParamSpec, TypeVar, overload
+    from typing import Any, Literal, Never, ParamSpec, TypeVar, overload
 
     from typing_extensions import Unpack
 
@@ -87,7 +87,7 @@ class Graph(Storable, Definition):
         max_concurrency: int | None = None,
         on_error: str = "raise",
         limits: Mapping[str, int] | None = None,
-        observers: Iterable[object] = (),
+        observers: Iterable[object] = NOTHING,
         log: Log | None = None,
     ) -> None:
         whose = "graph" if name is None else f"graph {name!r}"
@@ -100,7 +100,7 @@ class Graph(Storable, Definition):
         self.on_error = on_error
         self.observers: tuple[object, ...] = ()
         self.log = None if log is None else log_file(log, whose)
-        if observers != ():
+        if observers is not NOTHING:
             from .observers._protocol import checked_observers, without_repeats
 
             self.observers = without_repeats(checked_observers(observers, whose))
@@ -187,7 +187,9 @@ class Graph(Storable, Definition):
 
             return decorate if function is None else decorate(function)
 
-        def add(self, item, *, name=None, dependencies=(), after=(), **options):
+        def add(
+            self, item, *, name=None, dependencies=NOTHING, after=NOTHING, **options
+        ):
             """Add a task and return it.
 
             Parameters:
@@ -204,7 +206,7 @@ class Graph(Storable, Definition):
             """
             if type(item) is not _function:
                 if isinstance(item, Task) and item.graph is None:
-                    if name is None and dependencies == () and not options:
+                    if name is None and dependencies is NOTHING and not options:
                         return self._add(item, redefines=False)
 
                 if isinstance(item, Graph):
@@ -212,7 +214,9 @@ class Graph(Storable, Definition):
 
                     name = name or item.name
                     item = nested(item, self)
-            checked = options_from(item, **options) if options else DEFAULT_OPTIONS
+            checked = DEFAULT_OPTIONS
+            if options:
+                checked = options_from(name or item, **options)
             return self._add(
                 make_task(item, name, dependencies, after, checked), redefines=False
             )
@@ -305,7 +309,7 @@ class Graph(Storable, Definition):
             task = make_command(line, in_shell=True, place=calling_place(1), **options)
             return self._add(task, redefines=False)
 
-    def __call__(self, /, **inputs: Any) -> Run:
+    def __call__(self, /, *positional: Never, **inputs: Any) -> Run:
         """Run the graph with the given inputs.
 
         In a script it blocks and returns the finished `Run`. Inside a running event
@@ -320,12 +324,18 @@ class Graph(Storable, Definition):
             BaseException: the original exception of the first task that fails, unless
                 the graph says `on_error="continue"`.
         """
-        from ._run import block, to_await
+        if positional:
+            raise TypeError(
+                f"graph {self.name!r} takes its inputs by name, as graph(path=...), or "
+                f"as graph.run({{'path': ...}})"
+            )
+
+        from ._calling import block, to_await
 
         if running_library() is None:
             return block(self._engine(inputs))
 
-        return to_await(self._engine(inputs, in_loop=True))
+        return to_await(self._engine(inputs, True))
 
     def run(
         self, inputs: Mapping[str, Any] | None = None, **options: Unpack[RunOptions]
@@ -366,7 +376,7 @@ class Graph(Storable, Definition):
             BaseException: the original exception of the first task that fails, unless
                 `on_error` is "continue".
         """
-        from ._run import block
+        from ._calling import block
 
         return block(self._engine(inputs, **options))
 
@@ -382,9 +392,9 @@ class Graph(Storable, Definition):
             inputs: the inputs of the graph, by parameter name.
             options: those of `run`.
         """
-        from ._run import to_await
+        from ._calling import to_await
 
-        return await to_await(self._engine(inputs, in_loop=True, **options))
+        return await to_await(self._engine(inputs, True, **options))
 
     def start(
         self, inputs: Mapping[str, Any] | None = None, **options: Unpack[RunOptions]
@@ -402,7 +412,7 @@ class Graph(Storable, Definition):
             GraphError: if the graph has a mistake.
             InputError: if inputs are missing or unknown.
         """
-        from ._run import in_background
+        from ._calling import in_background
 
         return in_background(self._engine(inputs, **options))
 
@@ -410,6 +420,7 @@ class Graph(Storable, Definition):
         self,
         inputs: Mapping[str, Any] | None,
         in_loop: bool = False,
+        /,
         **options: Unpack[RunOptions],
     ) -> Engine:
         """Return what will run the graph, everything that can be wrong checked."""
@@ -418,7 +429,7 @@ class Graph(Storable, Definition):
         if program.importing:
             raise ReachedRun
 
-        return prepare(self, inputs or {}, in_loop, **options)
+        return prepare(self, {} if inputs is None else inputs, in_loop, **options)
 
 
 _function = type(running_library)

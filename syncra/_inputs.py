@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._names import hint, listed, nearest
+from ._names import counted, hint, listed, nearest
 from ._signature import EMPTY, signature_of
 from .errors import InputError
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._compiled import Compiled
+
+#: How many missing and how many unknown inputs an error tells of.
+_MOST_TOLD = 10
 
 
 class Input:
@@ -102,37 +105,50 @@ def check_inputs(
     if not (missing or unknown):
         return
 
-    lines = []
-    for name in missing:
-        wanted = compiled.inputs[name]
-        task = compiled.tasks[compiled.ids[wanted.tasks[0]]]
-        more = len(wanted.tasks) - 1
-        lines.append(
-            f"input {name!r} is missing: parameter {name!r} of task {task.name!r} "
-            f"({task.place})"
-            + (f" and of {more} more" if more else "")
-            + " is filled by nothing."
-        )
-    for name in unknown:
-        default = _task_with_parameter(compiled, name)
-        lines.append(
-            f"there is no input {name!r}: "
-            + (
-                f"parameter {name!r} of task {default!r} is filled already; "
-                f"bind it with kwargs= there."
-                if default
-                else f"the graph takes {listed(compiled.inputs) or 'no inputs'}."
-                + (
-                    f" An option is given to run: graph.run({name}=...)."
-                    if name in options
-                    else hint(nearest(name, compiled.inputs))
-                )
-            )
-        )
+    lines = [_of_missing(compiled, name) for name in missing[:_MOST_TOLD]]
+    lines += [_of_unknown(compiled, name, options) for name in unknown[:_MOST_TOLD]]
+    more = len(missing) + len(unknown) - len(lines)
     raise InputError(
-        f"graph {compiled.graph!r} cannot run: " + " Also, ".join(lines),
+        f"graph {compiled.graph!r} cannot run: "
+        + " Also, ".join(lines)
+        + (f" And {counted(more, 'more input')} like these." if more else ""),
         missing,
         unknown,
+    )
+
+
+def _of_missing(compiled: Compiled, name: str) -> str:
+    wanted = compiled.inputs[name]
+    task = compiled.tasks[compiled.ids[wanted.tasks[0]]]
+    more = len(wanted.tasks) - 1
+    return (
+        f"input {name!r} is missing: parameter {name!r} of task {task.name!r} "
+        f"({task.place})"
+        + (f" and of {more} more" if more else "")
+        + " is filled by nothing."
+    )
+
+
+def _of_unknown(compiled: Compiled, name: object, options: Collection[str]) -> str:
+    begin = f"there is no input {name!r}: "
+    if not isinstance(name, str):
+        return begin + "inputs are given by name, which is a str."
+
+    task = _task_with_parameter(compiled, name)
+    if task is not None:
+        return begin + (
+            f"parameter {name!r} of task {task!r} is filled already, or has a default; "
+            f"bind it with kwargs= there."
+        )
+
+    return (
+        begin
+        + f"the graph takes {listed(compiled.inputs) or 'no inputs'}."
+        + (
+            f" An option is given to run: graph.run({name}=...)."
+            if name in options
+            else hint(nearest(name, compiled.inputs))
+        )
     )
 
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 MANY_NAMES = 1_000
 #: What wraps more than this may do so forever, as what has every attribute does.
 _MOST_LAYERS = 100
+#: Of more names than this the rest is counted.
+_MOST_LISTED = 20
 #: Longer names are no slips of the pen, and comparing them takes the square of this.
 LONGEST_NAME = 200
 
@@ -96,8 +98,11 @@ def printable(text: str) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return names quoted and joined by commas."""
-    return ", ".join(repr(name) for name in names)
+    """Return names quoted and joined by commas; of many only the first ones."""
+    known = list(names)
+    text = ", ".join(map(repr, known[:_MOST_LISTED]))
+    more = len(known) - _MOST_LISTED
+    return text if more <= 0 else f"{text} and {more:,} more"
 
 
 def counted(count: int, what: str = "task") -> str:

@@ -21,8 +21,7 @@ def nested(inner: Graph, outer: Graph) -> Callable[..., Any]:
     """
     import inspect
 
-    if inner is outer:
-        raise ValueError(f"graph {inner.name!r} cannot be a task of itself")
+    _check_nesting(inner, outer)
 
     async def run_async(**inputs: Any) -> Any:
         return await inner.arun(inputs)
@@ -33,6 +32,7 @@ def nested(inner: Graph, outer: Graph) -> Callable[..., Any]:
     run_graph: Any = run_async if inner.is_async else run_sync
     run_graph.__name__ = run_graph.__qualname__ = inner.name
     run_graph.runs_graph = inner
+    run_graph.__declared_at__ = f"graph {inner.name!r}"
     run_graph.stays_here = True  # its own tasks run where their graph says
     run_graph.__doc__ = f"Run graph {inner.name!r} and return its run."
     run_graph.__signature__ = inspect.Signature(
@@ -47,3 +47,22 @@ def nested(inner: Graph, outer: Graph) -> Callable[..., Any]:
     )
     function: Callable[..., Any] = run_graph
     return function
+
+
+def _check_nesting(inner: Graph, outer: Graph) -> None:
+    """Raise a ValueError if `inner` is, or has somewhere within, the graph `outer`."""
+    seen = {inner}
+    pending = [inner]
+    while pending:
+        graph = pending.pop()
+        if graph is outer:
+            raise ValueError(
+                f"graph {outer.name!r} cannot be a task of itself"
+                + (f", and it is within graph {inner.name!r}" * (inner is not outer))
+            )
+
+        for task in graph.values():
+            found = getattr(task.function, "runs_graph", None)
+            if found is not None and found not in seen:
+                seen.add(found)
+                pending.append(found)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ._core.machine import TRIGGERS
 from ._core.policy import Retry, seconds
 from ._declare import make_task, name_of
 from ._names import hint, listed, nearest
-from ._task import DEFAULT_OPTIONS, Options
+from ._task import DEFAULT_OPTIONS, NOTHING, Options
 from .executors import check_executor
 from .executors.threads import checked_workers
 
@@ -14,7 +16,7 @@ ON_ERROR = ("raise", "continue", "rollback")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, MutableMapping
+    from collections.abc import Callable, Iterable, MutableMapping
     from os import PathLike
     from typing import Any, TypeAlias, TypedDict
 
@@ -71,19 +73,19 @@ if TYPE_CHECKING:
 def new_task(
     function: Callable[..., Any],
     name: str | None = None,
-    dependencies: Dependencies = (),
-    after: Dependencies = (),
+    dependencies: Dependencies = NOTHING,
+    after: Dependencies = NOTHING,
     **options: Unpack[TaskOptions],
 ) -> Task[..., Any]:
     """Return a free task of `function`; see `syncra.task` for the parameters."""
-    checked = options_from(function, **options) if options else DEFAULT_OPTIONS
+    checked = options_from(name or function, **options) if options else DEFAULT_OPTIONS
     return make_task(function, name, dependencies, after, checked)
 
 
 def options_from(
     function: object,
     *,
-    outputs: Iterable[str] = (),
+    outputs: Iterable[str] = NOTHING,
     kwargs: Mapping[str, Any] | None = None,
     executor: AnyExecutor | None = None,
     retry: int | Retry | None = None,
@@ -91,7 +93,7 @@ def options_from(
     trigger: str = "all_succeeded",
     limit: str | Mapping[str, int] | None = None,
     priority: int = 0,
-    tags: Iterable[str] = (),
+    tags: Iterable[str] = NOTHING,
     fallback: str | None = None,
     log: Log | None = None,
     **unknown: object,
@@ -99,7 +101,7 @@ def options_from(
     """Return the options of a task, each of them checked.
 
     Parameters:
-        function: the callable, for messages.
+        function: the callable, or the name of the task, for messages.
         outputs: names of the parts of the result.
         kwargs: constants by parameter name.
         executor: how the task is executed, or None for that of the graph.
@@ -116,15 +118,14 @@ def options_from(
         TypeError: if something has the wrong type, or there is no such option.
         ValueError: if a value is out of its range or there is no such executor.
     """
-    whose = f"task {name_of(function)!r}"
+    name = function if isinstance(function, str) else name_of(function)
+    whose = f"task {name!r}"
     if unknown:
-        raise _no_such_option(next(iter(unknown)), whose)
+        known = [*(options_from.__kwdefaults__ or ()), "name", "dependencies", "after"]
+        raise no_such_option(next(iter(unknown)), whose, known)
 
     if executor is not None:
         executor = check_executor(executor, whose)
-    if kwargs is not None and not all(isinstance(key, str) for key in kwargs):
-        raise TypeError(f"{whose}: the keys of kwargs= are parameter names")
-
     if trigger not in TRIGGERS:
         raise ValueError(
             f"{whose}: trigger is one of {listed(TRIGGERS)}, got {trigger!r}."
@@ -137,10 +138,10 @@ def options_from(
     if type(priority) is not int:
         raise TypeError(f"{whose}: priority is an int, got {priority!r}")
 
+    rest = kwargs, executor, retry, timeout, limit, fallback, log
     if (
-        outputs == ()
-        and tags == ()
-        and (kwargs, executor, retry, timeout, limit, fallback, log) == (None,) * 7
+        outputs is tags is NOTHING
+        and all(one is None for one in rest)
         and trigger == "all_succeeded"
         and priority == 0
     ):
@@ -148,7 +149,7 @@ def options_from(
 
     return Options(
         outputs=_names(outputs, whose, "outputs"),
-        kwargs=dict(kwargs) if kwargs is not None else {},
+        kwargs=_constants(kwargs, whose),
         executor=executor,
         retry=_retry(retry, whose),
         timeout=None if timeout is None else seconds(timeout, f"{whose}: timeout"),
@@ -159,6 +160,22 @@ def options_from(
         fallback=fallback,
         log=None if log is None else log_file(log, whose),
     )
+
+
+def _constants(kwargs: Mapping[str, Any] | None, whose: str) -> dict[str, Any]:
+    if kwargs is None:
+        return {}
+
+    if not isinstance(kwargs, Mapping):
+        raise TypeError(
+            f"{whose}: kwargs= is a mapping of parameter names to values, "
+            f"got {kwargs!r}"
+        )
+
+    if not all(isinstance(key, str) for key in kwargs):
+        raise TypeError(f"{whose}: the keys of kwargs= are parameter names")
+
+    return dict(kwargs)
 
 
 def _retry(retry: int | Retry | None, whose: str) -> Retry | None:
@@ -288,10 +305,8 @@ def check_on_error(on_error: object, whose: str) -> None:
         )
 
 
-def _no_such_option(name: str, whose: str) -> TypeError:
-    from inspect import signature
-
-    known = [*signature(options_from).parameters, "name", "dependencies", "after"]
+def no_such_option(name: str, whose: str, known: Iterable[str]) -> TypeError:
+    """Return the error for an option that nobody knows."""
     return TypeError(
         f"{whose}: there is no option {name!r}." + hint(nearest(name, known))
     )
@@ -300,7 +315,13 @@ def _no_such_option(name: str, whose: str) -> TypeError:
 def _names(given: Iterable[str], whose: str, what: str) -> tuple[str, ...]:
     if isinstance(given, str):
         given = (given,)
-    names = tuple(given)
+    try:
+        names = tuple(given)
+    except TypeError:
+        raise TypeError(
+            f"{whose}: {what}= takes a name or several, got {given!r}"
+        ) from None
+
     for name in names:
         if not isinstance(name, str) or not name:
             raise TypeError(f"{whose}: {what}= holds names, got {name!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from threading import current_thread, main_thread
 
 from ._loops import is_cancelled_error
@@ -122,7 +123,7 @@ def _own_traceback(error: BaseException) -> TracebackType | None:
         before.tb_next = None
     if traceback is not None:
         vars(error)[_KNOWN] = id(traceback)  # alive as long as it is in a chain
-    return error.with_traceback(traceback).__traceback__
+    return BaseException.with_traceback(error, traceback).__traceback__
 
 
 #: What an exception remembers: the id of the traceback that it was last taken with.
@@ -195,8 +196,9 @@ def _add_note(error: BaseException, name: str, graph: str, attempt: int) -> None
     note = f"raised by task {name!r} of graph {graph!r}"
     if attempt > 1:
         # The same exception may have been raised by the attempts before.
-        notes = getattr(error, "__notes__", [])
-        notes[:] = [old for old in notes if not old.startswith(note)]
+        with suppress(Exception):  # of a class that answers as it likes
+            notes = getattr(error, "__notes__", [])
+            notes[:] = [old for old in notes if not old.startswith(note)]
         note += f", attempt {attempt}"
     note_on(error, note)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ._core.policy import seconds
 from ._engine import Engine
 from ._inputs import check_inputs, with_defaults
-from ._options import Settings, check_on_error
+from ._options import Settings, check_on_error, no_such_option
+from ._task import NOTHING
 from .executors import check_executor
 from .executors.threads import checked_workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, MutableMapping
+    from collections.abc import Iterable, MutableMapping
     from typing import Any
 
     from ._compiled import Compiled
@@ -27,6 +30,7 @@ def prepare(
     graph: Graph,
     inputs: Mapping[str, Any],
     in_loop: bool,
+    /,
     *,
     targets: Iterable[Target] | None = None,
     executor: AnyExecutor | None = None,
@@ -35,13 +39,16 @@ def prepare(
     timeout: float | None = None,
     grace: float | None = None,
     keep: Keep = "all",
-    observers: Iterable[object] = (),
+    observers: Iterable[object] = NOTHING,
     progress: bool | ProgressDisplay = False,
     shared: MutableMapping[str, Any] | None = None,
     n_jobs: int | None = None,
+    **unknown: object,
 ) -> Engine:
     """Return what will run a graph; see `Graph.run` for the parameters."""
     whose = f"run of graph {graph.name!r}"
+    if unknown or type(inputs) is not dict:
+        _check_call(inputs, unknown, whose)
     settings = Settings(graph.executor, graph.on_error)
     if executor is not None:
         settings.executor = check_executor(executor, whose)
@@ -55,16 +62,7 @@ def prepare(
     settings.max_concurrency = graph.max_concurrency
     if max_concurrency is not None or n_jobs is not None:
         settings.max_concurrency = _most_running(max_concurrency, n_jobs, whose)
-    settings.observers = graph.observers
-    if observers != ():
-        from .observers._protocol import checked_observers, without_repeats
-
-        observers = graph.observers + checked_observers(observers, whose)
-        settings.observers = without_repeats(observers)
-    if progress is not False:
-        from .observers._progress import display_of
-
-        settings.observers += display_of(progress, whose)
+    settings.observers = _observers(graph, observers, progress, whose)
     settings.shared = _checked_shared(shared, whose)
     if targets is not None:
         targets = graph.names_of(targets)  # it may be an iterator
@@ -74,11 +72,42 @@ def prepare(
             inputs = with_defaults(compiled, inputs)
             known = graph.accepted_inputs(partly=targets is not None)
             check_inputs(compiled, inputs, known, prepare.__kwdefaults__ or ())
-    if keep != "all":
+    if not (isinstance(keep, str) and keep == "all"):
         settings.kept = _kept(graph, compiled, keep, targets)
     if graph.log is not None or compiled.logs:
         settings.observers = (_log_writer(graph, compiled), *settings.observers)
     return Engine(compiled, inputs, settings, in_loop)
+
+
+def _check_call(inputs: object, unknown: Mapping[str, object], whose: str) -> None:
+    """Raise a TypeError for what a run does not understand."""
+    if unknown:
+        raise no_such_option(next(iter(unknown)), whose, prepare.__kwdefaults__ or ())
+
+    if not isinstance(inputs, Mapping):
+        raise TypeError(
+            f"{whose}: inputs is a mapping of names to values, "
+            f"got {type(inputs).__name__}"
+        )
+
+
+def _observers(
+    graph: Graph,
+    observers: Iterable[object],
+    progress: bool | ProgressDisplay,
+    whose: str,
+) -> tuple[object, ...]:
+    """Return who is told of a run, once each, those of the graph first."""
+    found = graph.observers
+    if observers is not NOTHING:
+        from .observers._protocol import checked_observers, without_repeats
+
+        found = without_repeats(found + checked_observers(observers, whose))
+    if progress is not False:
+        from .observers._progress import display_of
+
+        found += display_of(progress, whose)
+    return found
 
 
 def _checked_shared(
@@ -127,7 +156,7 @@ def _kept(
     """Return the ids of the tasks whose results a run keeps."""
     from ._keeping import check_keep, ends_of, kept_by
 
-    if keep == "targets":
+    if isinstance(keep, str) and keep == "targets":
         if targets is None:
             return frozenset(ends_of(compiled))
 

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from ._core.states import CANCELLED
-from .errors import ResultNotKept, TaskCancelled, TaskExited, TaskSkipped
+from .errors import (
+    ResultNotKept,
+    RunNotFinished,
+    TaskCancelled,
+    TaskExited,
+    TaskSkipped,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +35,44 @@ def error_of(journal: Journal, task: int) -> tuple[BaseException, TracebackType 
     )
     instead.__cause__ = error
     return instead, None
+
+
+def no_result(graph: str, record: TaskRecord) -> TaskSkipped | TaskCancelled:
+    """Return what is raised for a task that was skipped or cancelled."""
+    task = f"task {record.name!r} of graph {graph!r}"
+    if record.state == "skipped":
+        message = f"{task} was skipped: {record.why}."
+        return TaskSkipped(message, record.name, record.skipped_because)
+
+    return TaskCancelled(f"{task} was cancelled.", record.name)
+
+
+def not_over(journal: Journal, task: int) -> RunNotFinished:
+    """Return what is raised for a task that has not come to its end."""
+    name, graph = journal.compiled.names[task], journal.compiled.graph
+    return RunNotFinished(
+        f"task {name!r} of graph {graph!r} is not over yet; "
+        f"wait for it with run.wait() or `await run`."
+    )
+
+
+def not_started(graph: str) -> RunNotFinished:
+    """Return what is raised for whatever is asked of a run that waits to be awaited."""
+    return RunNotFinished(
+        f"this run of graph {graph!r} has not started: inside an event loop "
+        f"a graph is awaited. Write `run = await graph(...)`, or `graph.run(...)` "
+        f"to block."
+    )
+
+
+def not_kept(journal: Journal, task: int) -> ResultNotKept:
+    """Return what is raised for a result that the run was told not to keep."""
+    name, graph = journal.compiled.names[task], journal.compiled.graph
+    return ResultNotKept(
+        f"the result of task {name!r} of graph {graph!r} was not kept: name "
+        f"the task in keep=, where the graph is run.",
+        name,
+    )
 
 
 def group_of(
@@ -64,29 +108,6 @@ def raise_again(error: BaseException, traceback: TracebackType | None) -> NoRetu
     times would grow; the kept traceback is put back first.
     """
     try:
-        raise error.with_traceback(traceback)
+        raise BaseException.with_traceback(error, traceback)
     finally:
         del error
-
-
-def raise_lack(record: TaskRecord, graph: str) -> NoReturn:
-    """Raise what stands in for the result of a task that did not run to its end."""
-    name = record.name
-    if record.state == "skipped":
-        raise TaskSkipped(
-            f"task {name!r} of graph {graph!r} was skipped: {record.why}.",
-            name,
-            record.skipped_because,
-        )
-
-    raise TaskCancelled(f"task {name!r} of graph {graph!r} was cancelled.", name)
-
-
-def raise_not_kept(journal: Journal, task: int) -> NoReturn:
-    """Raise what stands in for a result that the run did not have to keep."""
-    name, graph = journal.compiled.names[task], journal.compiled.graph
-    raise ResultNotKept(
-        f"the result of task {name!r} of graph {graph!r} was not kept: name the task "
-        f"in keep=, where the graph is run.",
-        name,
-    )

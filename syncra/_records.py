@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from ._core import states as core
+from ._lookup import id_of
 from ._names import listed, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
-    from typing import TypeAlias
+    from typing import Any, TypeAlias
 
     from ._journal import Journal
+    from ._task import Task
 
     Causes: TypeAlias = int | tuple["Causes", ...]
 
@@ -158,12 +160,18 @@ class TaskRecord:
     warning: str | None = None
     rollback: TaskRecord | None = None
     _traceback: TracebackType | None = field(default=None, repr=False, compare=False)
+    #: The traceback in a copy, which frames cannot be part of.
+    _text: str | None = field(default=None, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        values = [getattr(self, field.name) for field in fields(self)]
+        return TaskRecord, (*values[:-2], None, self.traceback)
 
     @property
     def traceback(self) -> str | None:
         """Return the traceback of the error as text, or None."""
-        if self.error is None:
-            return None
+        if self.error is None or self._text is not None:
+            return self._text
 
         import traceback
 
@@ -223,8 +231,17 @@ class Records(Mapping[str, TaskRecord]):
         found._changes = False
         return found
 
-    def __getitem__(self, name: str) -> TaskRecord:
-        return self._record(name, self._journal.compiled.ids[name])
+    __copy__ = copy
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return dict, (dict(self),)
+
+    def __getitem__(self, name: str | Task[..., Any]) -> TaskRecord:
+        compiled = self._journal.compiled
+        task = compiled.ids.get(name) if isinstance(name, str) else None
+        if task is None:
+            task = id_of(compiled, name)
+        return self._record(compiled.names[task], task)
 
     @property
     def progress(self) -> Progress:

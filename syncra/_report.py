@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
     from pathlib import Path
-    from typing import Any, overload
+    from typing import Any, NoReturn, overload
 
     from ._journal import Journal
     from ._records import Records, TaskRecord
@@ -71,6 +71,15 @@ class Report:
         self.logs_dropped: Mapping[str, int] = {}
         if journal.logs is not None:
             self.logs, self.logs_dropped = journal.logs.entries()
+
+    #: What looks for who is to blame need not look into it.
+    refuses_pickling = True
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(
+            f"a report on graph {self.graph!r} cannot be copied or pickled, "
+            f"but to_dict() can."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as dicts, lists, strings and numbers."""

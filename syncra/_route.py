@@ -26,16 +26,25 @@ class Route:
         names: their names.
         lanes: the lane of each task.
         functions: what the lane's workers call for each task.
+        is_lasting: whether `functions` hold for a later run too.
         warnings: what is to be known of tasks that are run otherwise than they say.
     """
 
-    __slots__ = ("executors", "functions", "lanes", "names", "warnings")
+    __slots__ = (
+        "executors",
+        "functions",
+        "is_lasting",
+        "lanes",
+        "names",
+        "warnings",
+    )
 
     def __init__(
         self, compiled: Compiled, default: str | Executor, in_loop: bool
     ) -> None:
         self.executors: list[Executor] = []
         self.warnings: dict[int, str] = {}
+        self.is_lasting = True
         self.lanes = [0] * len(compiled.tasks)
         self.functions: list[Callable[..., Any]] = compiled.functions
         found: dict[object, tuple[int, bool]] = {}
@@ -72,9 +81,13 @@ class Route:
         """Return what the workers of a lane call for a task."""
         function, is_async = compiled.functions[task], bool(compiled.is_async[task])
         try:
-            return executor.adapt(function, is_async, in_loop)
+            adapted = executor.adapt(function, is_async, in_loop)
         except Unpicklable as error:
             found = error
+        else:
+            self.is_lasting &= getattr(adapted, "is_lasting", True)
+            return adapted
+
         name = compiled.names[task]
         what = (
             f"task {name!r} of graph {compiled.graph!r} cannot run in another process: "
@@ -118,7 +131,9 @@ def route(compiled: Compiled, executor: str | Executor, in_loop: bool) -> Route:
     if found is None:
         if len(compiled.routes) >= _MOST_KEPT:
             compiled.routes.clear()
-        found = compiled.routes[key] = Route(compiled, executor, in_loop)
+        found = Route(compiled, executor, in_loop)
+        if found.is_lasting:
+            compiled.routes[key] = found
     return found
 
 

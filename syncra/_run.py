@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from threading import Lock
+from threading import TIMEOUT_MAX, Lock
 
 from ._background import keep_until_finished
 from ._calls import part_of
@@ -12,11 +12,19 @@ from ._core import states as core
 from ._core.policy import seconds
 from ._drawable import Drawable
 from ._lookup import id_of
-from ._raising import error_of, group_of, raise_again, raise_lack, raise_not_kept
+from ._raising import (
+    error_of,
+    group_of,
+    no_result,
+    not_kept,
+    not_over,
+    not_started,
+    raise_again,
+)
 from ._remote import Remote
 from ._session import Session
 from ._task import Part
-from .errors import RunNotFinished, RunTimeout, TaskNotFoundError
+from .errors import RunTimeout, TaskNotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +39,8 @@ if TYPE_CHECKING:
     from ._report import Report
     from ._task import Task
 
-    D = TypeVar("D")
     R = TypeVar("R")
+    D = TypeVar("D")
 
 
 WITHOUT_RESULT = (core.FAILED, core.SKIPPED, core.CANCELLED)
@@ -48,10 +56,10 @@ class Run(Drawable, Mapping[str, object]):
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._session = Session(engine)
+        self._is_refused = False
         self._engine = engine
         self._journal = engine.journal
-        self._is_refused = False
+        self._session = Session(engine)
 
     # Making it go.
 
@@ -96,7 +104,13 @@ class Run(Drawable, Mapping[str, object]):
 
         Raises:
             RunNotFinished: if the run waits to be awaited.
+            TypeError: if the timeout is no number.
+            ValueError: if it is not finite.
         """
+        if timeout is not None:
+            whose = f"run of graph {self.graph!r}: wait"
+            timeout = seconds(timeout, whose, least=float("-inf"))
+            timeout = min(max(timeout, 0), TIMEOUT_MAX)
         if not self._session.is_started:
             self._refuse()
         over = Lock()
@@ -104,7 +118,7 @@ class Run(Drawable, Mapping[str, object]):
         if not self._session.call_when_finished(over.release):
             return True
 
-        return over.acquire(timeout=-1 if timeout is None else max(timeout, 0))
+        return over.acquire(timeout=-1 if timeout is None else timeout)
 
     def cancel(self, grace: float | None = None) -> None:
         """End the run: nothing new starts, what is running is told to end.
@@ -270,7 +284,7 @@ class Run(Drawable, Mapping[str, object]):
 
             kept = self._journal.kept
             if kept is not None and task not in kept:
-                raise_not_kept(self._journal, task)
+                raise not_kept(self._journal, task)
 
             value = self._journal.values[task]
             if value.__class__ is Remote:
@@ -284,19 +298,27 @@ class Run(Drawable, Mapping[str, object]):
     if TYPE_CHECKING:
 
         @overload
-        def get(self, key: Task[..., R], default: None = None) -> R | None: ...
+        def get(self, key: Task[..., R]) -> R | None: ...
         @overload
         def get(self, key: Task[..., R], default: D) -> R | D: ...
         @overload
-        def get(self, key: str | Part, default: Any = None) -> Any: ...
+        def get(self, key: str | Part) -> Any: ...
+        @overload
+        def get(self, key: str | Part, default: object) -> Any: ...
         def get(self, key: Any, default: Any = None) -> Any: ...
     else:
 
         def get(self, key, default=None):
-            """Return the result of a task, or `default` if it has come to none.
+            """Return the result of a task, or `default` if it ended with none.
 
-            That is, if it failed, was skipped or cancelled, or is not in the run. For
-            what is not over, or was not kept, it raises as `run[task]` does.
+            Parameters:
+                key: the task, its name, its function, or a part of it.
+                default: for a task that failed, was skipped or cancelled, or that
+                    there is not.
+
+            Raises:
+                RunNotFinished: if the task has not come to an end yet.
+                ResultNotKept: if it has succeeded, and `keep=` was not to keep that.
             """
             try:
                 task = id_of(self._journal.compiled, key)
@@ -334,6 +356,15 @@ class Run(Drawable, Mapping[str, object]):
     # Two runs are never the same, whatever came out of them.
     __eq__ = object.__eq__
     __hash__ = object.__hash__
+
+    #: What looks for who is to blame need not look into it.
+    refuses_pickling = True
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(
+            f"a run of graph {self.graph!r} cannot be copied or pickled: dict(run) has "
+            f"its results, run.report().to_dict() what became of it."
+        )
 
     def __repr__(self) -> str:
         if not self._session.is_started:
@@ -381,26 +412,18 @@ class Run(Drawable, Mapping[str, object]):
 
     def _no_result(self, task: int) -> NoReturn:
         """Raise what stands in for the result of a task that has none."""
-        journal = self._journal
-        name = journal.compiled.names[task]
-        if journal.states[task] == core.FAILED:
-            raise_again(*error_of(journal, task))
-        if journal.states[task] in WITHOUT_RESULT:
-            raise_lack(self.records[name], self.graph)
+        if self._journal.states[task] == core.FAILED:
+            raise_again(*error_of(self._journal, task))
+        if self._journal.states[task] in core.TERMINAL:
+            record = self.records[self._journal.compiled.names[task]]
+            raise no_result(self.graph, record)
 
         if not self._session.is_started:
             self._refuse()
-        raise RunNotFinished(
-            f"task {name!r} of graph {self.graph!r} is not over yet; "
-            f"wait for it with run.wait() or `await run`."
-        )
+        raise not_over(self._journal, task)
 
     def _refuse(self) -> NoReturn:
-        raise RunNotFinished(
-            f"this run of graph {self.graph!r} has not started: inside an event loop "
-            f"a graph is awaited. Write `run = await graph(...)`, or `graph.run(...)` "
-            f"to block."
-        )
+        raise not_started(self.graph)
 
     def _to_raise(self) -> tuple[BaseException | None, TracebackType | None]:
         """Return what ended the run, if something has, and its traceback."""
@@ -417,31 +440,3 @@ class Run(Drawable, Mapping[str, object]):
             return error_of(journal, task)
 
         return interruption, None
-
-
-def block(engine: Engine) -> Run:
-    """Run to the end and return the run, wherever the caller is."""
-    # The frames of a task that failed know the frames they were called from, this one
-    # too. A variable that holds the run would close a circle: error, frame, run, error.
-    runs = [Run(engine)]
-    runs[0]._begin()
-    runs[0]._session.run()
-    error, traceback = runs[0]._to_raise()
-    if error is None:
-        return runs.pop()
-
-    runs.clear()
-    try:
-        raise_again(error, traceback)
-    finally:
-        del error, traceback
-
-
-def in_background(engine: Engine) -> Run:
-    """Start a run and return it at once."""
-    return Run(engine)._start()
-
-
-def to_await(engine: Engine) -> Run:
-    """Return a run that starts when it is awaited."""
-    return Run(engine)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from types import FunctionType
 from weakref import WeakKeyDictionary
 
-from ._names import place_of, unwrapped
+from ._context_annotation import means_context
+from ._names import place_of
 from .errors import SignatureError
 
 TYPE_CHECKING = False
@@ -134,6 +135,7 @@ def _of_class(kind: type) -> _Shared | None:
     if (
         type(kind) is type
         and type(call) is FunctionType
+        and call is _declared(kind, "__call__")  # no static method
         and not call.__dict__
         and not kind.__dictoffset__
         and call.__code__.co_argcount
@@ -146,6 +148,11 @@ def _of_class(kind: type) -> _Shared | None:
         _classes.clear()
     _classes[kind] = found
     return found
+
+
+def _declared(kind: type, name: str) -> object:
+    """Return what stands in the body of a class, or of a base, under a name."""
+    return next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
 
 
 def parameter_for_result(function: Callable[..., Any], task: str) -> str | None:
@@ -196,7 +203,8 @@ def _make(
     context = frozenset(
         parameter.name
         for parameter in parameters
-        if _means_context(parameter.annotation, function)
+        if parameter.annotation is not EMPTY
+        and means_context(parameter.annotation, function)
     )
     return Signature(
         {parameter.name: parameter for parameter in parameters},
@@ -240,6 +248,13 @@ def _read_with_inspect(
     """Read a partial, method, class, builtin, callable object or wrapped function."""
     import inspect
 
+    if isinstance(origin := getattr(function, "__origin__", None), type):
+        function = origin  # of `Rows[int]`
+    elif not isinstance(function, type) and not hasattr(function, "__signature__"):
+        # Some Pythons take the first parameter of any `__call__` for `self`.
+        call = inspect.getattr_static(type(function), "__call__", None)
+        if isinstance(call, staticmethod | classmethod):
+            function = type(function).__call__
     try:
         found = inspect.signature(function)
     except (ValueError, TypeError):
@@ -284,39 +299,6 @@ def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
                 function, format=annotationlib.Format.FORWARDREF
             )
         )
-
-
-def _means_context(annotation: Any, function: Callable[..., Any]) -> bool:
-    """Return whether an annotation, possibly still text, is `syncra.Context`."""
-    if annotation is EMPTY or annotation is None:
-        return False
-
-    text = annotation if type(annotation) is str else None
-    if text is None:
-        text = getattr(annotation, "__forward_arg__", None)
-    if text is None:
-        return getattr(annotation, "_is_run_context", False) is True
-
-    text = text.strip("'\" ")
-    if "Context" not in text:
-        return False
-
-    for layer in unwrapped(function):
-        names = getattr(layer, "__globals__", None)
-        if names is not None:
-            return _evaluates_to_context(text, names)
-
-    return False
-
-
-def _evaluates_to_context(text: str, names: dict[str, Any]) -> bool:
-    try:
-        found = eval(text, names)
-    except Exception:
-        # Imported for type checkers only: then the name has to do.
-        return text in ("Context", "syncra.Context")
-
-    return getattr(found, "_is_run_context", False) is True
 
 
 def is_coroutine_function(function: Callable[..., Any]) -> bool:
@@ -374,11 +356,24 @@ def _is_partial(function: object) -> bool:
 
 def _is_marked(function: object) -> bool:
     """Return whether `inspect.markcoroutinefunction` (3.12) was applied to it."""
-    return getattr(function, "_is_coroutine_mark", None) is not None
+    mark = getattr(function, "_is_coroutine_marker", None)
+    if mark is None:
+        return False
+
+    import inspect  # a mock has every attribute, but not with this value
+
+    return mark is getattr(inspect, "_is_coroutine_mark", None)
 
 
 def check_callable(function: object, name: str) -> None:
     """Raise a TypeError for what cannot be called."""
+    if isinstance(function, (classmethod, property)):
+        kind = type(function).__name__
+        raise TypeError(
+            f"task {name!r}: expected a function, got a {kind}. "
+            f"Write @{kind} above @task, not below it."
+        )
+
     if not callable(function):
         raise TypeError(
             f"task {name!r}: expected a function or another callable, "

@@ -46,6 +46,9 @@ else:
         __class_getitem__ = classmethod(GenericAlias)
 
 
+#: What is given where nothing is. Compared by identity, since what is given may be an
+#: array or a series of names, which compare otherwise. It is the `()` of users too.
+NOTHING: tuple[()] = ()
 _NO_KWARGS: Mapping[str, Any] = {}
 
 
@@ -301,7 +304,10 @@ class Task(_Typed[P, R]):
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         # A task written in a class body is called like the method it was.
-        return self if instance is None else MethodType(self, instance)
+        if instance is None or isinstance(self.function, staticmethod):
+            return self
+
+        return MethodType(self, instance)
 
     def __getitem__(self, output: str) -> Part:
         """Return one part of the result, for `dependencies=` and for `run[...]`.

@@ -18,3 +18,8 @@ def without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
 
         traceback = traceback.tb_next
     return None
+
+
+def set_cause(error: BaseException, cause: BaseException) -> None:
+    """Set the cause of an exception, whatever its class thinks of being changed."""
+    BaseException.__dict__["__cause__"].__set__(error, cause)

@@ -193,7 +193,7 @@ class TaskNotFoundError(_NotFoundError):
 class _TaskOutcome(SyncraError):
     """Be the base of what stands in for the result of a task that has none."""
 
-    def __init__(self, message: str, task: str) -> None:
+    def __init__(self, message: str = "", task: str = "") -> None:
         super().__init__(message)
         self.task = task
 
@@ -206,7 +206,9 @@ class TaskSkipped(_TaskOutcome, LookupError):
         because: names of the tasks at the root of it.
     """
 
-    def __init__(self, message: str, task: str, because: Sequence[str] = ()) -> None:
+    def __init__(
+        self, message: str = "", task: str = "", because: Sequence[str] = ()
+    ) -> None:
         super().__init__(message, task)
         self.because = tuple(because)
 
@@ -240,10 +242,10 @@ class TaskTimeout(_TaskOutcome, TimeoutError):
 
     Attributes:
         task: name of the task.
-        limit: the seconds it had.
+        limit: the seconds it had; 0.0 if it was not Syncra that raised it.
     """
 
-    def __init__(self, message: str, task: str, limit: float) -> None:
+    def __init__(self, message: str = "", task: str = "", limit: float = 0.0) -> None:
         super().__init__(message, task)
         self.limit = limit
 
@@ -401,16 +403,12 @@ class RunNotFinished(SyncraError, RuntimeError):
     """Say that a run was asked for what it only has at its end."""
 
 
-class ResultNotKept(SyncraError, LookupError):
+class ResultNotKept(_TaskOutcome, LookupError):
     """Say that a result was asked for that the run was told not to keep.
 
     Attributes:
         task: name of the task.
     """
-
-    def __init__(self, message: str, task: str) -> None:
-        super().__init__(message)
-        self.task = task
 
 
 class SharedUnavailable(SyncraError, RuntimeError):

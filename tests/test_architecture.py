@@ -46,13 +46,15 @@ FLOORS = (
     {"_core.machine"},
     {"_core.limited"},
     # One task: what it takes, and how that is fetched.
+    {"_context_annotation"},
     {"_signature"},
     {"_binding", "_task"},
     {"_calls", "_declare", "_inputs"},
     {"_compiled"},
     {"_compile"},
     # What is known of a run.
-    {"_context", "_journal", "_lookup", "_records", "_task_logs"},
+    {"_context", "_journal", "_lookup", "_task_logs"},
+    {"_records"},
     # What is made of that to be looked at.
     {"views", "views.critical_path", "views.files", "views.plain_text"},
     {"views.failures", "views.timeline"},
@@ -93,7 +95,7 @@ FLOORS = (
     # What a graph is.
     {"observers", "observers._base", "observers._log_file"},
     {"observers._protocol"},
-    {"_gathering", "_options"},
+    {"_copying", "_gathering", "_options", "_redefinition"},
     {"_definition"},
     # One run: who runs it, who ends it, who waits for it.
     {"observers._failure", "observers._log_filter", "observers._log_router"}
@@ -109,6 +111,7 @@ FLOORS = (
     {"_session"},
     {"_background", "_completed", "_raising"},
     {"_run"},
+    {"_calling"},
     # What watches runs: alerts.
     {"observers._connection", "observers._delivery", "observers._summary"},
     {"observers._http", "observers._letter", "observers._smtp"},

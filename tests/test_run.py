@@ -163,6 +163,8 @@ def test_get_gives_the_default_for_whatever_has_no_result() -> None:
     assert run.get("after", "none") == run.get("nobody", "none") == "none"
     with pytest.raises(ZeroDivisionError):
         run[worse]
+    with pytest.raises(ResultNotKept):  # there was one, so that no default fits
+        graph.run(keep=[]).get(good, 7)
 
 
 def test_get_of_a_run_that_goes_on_is_a_mistake() -> None:

@@ -58,6 +58,7 @@ class Child:
 
     Parameters:
         method: how it begins, one of `births.METHODS`.
+        generation: how often code had been replaced when it was hired.
 
     Attributes:
         answered: how many tasks it has answered.
@@ -83,6 +84,7 @@ class Child:
         "_tokens",
         "_wake",
         "answered",
+        "generation",
         "idle_since",
         "known",
         "method",
@@ -92,8 +94,9 @@ class Child:
         "spent",
     )
 
-    def __init__(self, method: str) -> None:
+    def __init__(self, method: str, generation: int = 0) -> None:
         self.method = method
+        self.generation = generation
         self.pid: int | None = None
         self.spent = False
         self.known: dict[bytes, int] = {}

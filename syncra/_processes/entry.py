@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
-    #: How the main module is found: "name" or "path", and that.
+    #: How the main module is found: "name", "path" or "within", and that.
     Place: TypeAlias = tuple[str, str]
 
 
@@ -29,7 +29,11 @@ def main_place() -> Place | None:
     if isinstance(main, LazyMain):
         return main.__dict__["_place"]  # type: ignore[no-any-return]
 
-    name = getattr(getattr(main, "__spec__", None), "name", None)
+    spec = getattr(main, "__spec__", None)
+    name = getattr(spec, "name", None)
+    if name == "__main__" and spec is not None:  # a directory or zip file that is run
+        return "within", os.path.abspath(os.path.dirname(spec.origin or ""))
+
     if name:
         return "name", str(name)
 
@@ -70,13 +74,30 @@ def _import(place: Place, stand_in: ModuleType) -> None:
     try:
         exec(code, module.__dict__)
     except ReachedRun:
-        pass
+        program.is_cut_short = True
     except BaseException:
         # The next one sees the error too.
         sys.modules["__main__"] = sys.modules["__mp_main__"] = stand_in
         raise
     finally:
         program.importing = False
+
+
+def explained(error: BaseException) -> BaseException:
+    """Return what is wrong with something that was to be found by its name."""
+    text = str(error)
+    if not (
+        program.is_cut_short
+        and isinstance(error, AttributeError)
+        and ("'__main__'" in text or "'__mp_main__'" in text)
+    ):
+        return error
+
+    return AttributeError(
+        f"{text}: in a worker process the import of the program ends where it first "
+        f"runs a graph, and this is defined below that. Let what runs graphs stand "
+        f"under `if __name__ == '__main__':`"
+    )
 
 
 def _code(place: Place, module: ModuleType) -> Any:
@@ -86,13 +107,17 @@ def _code(place: Place, module: ModuleType) -> Any:
         with open(where, "rb") as file:
             return compile(file.read(), where, "exec")
 
+    from importlib.machinery import PathFinder
     from importlib.util import find_spec
 
-    spec = find_spec(where)
+    if kind == "within":
+        spec = PathFinder.find_spec("__main__", [where])
+    else:
+        spec = find_spec(where)
     loader: Any = spec.loader if spec is not None else None
     if spec is None or loader is None:
         raise ImportError(f"the main module {where!r} is not found")
 
     module.__spec__, module.__package__ = spec, spec.parent
     module.__file__ = spec.origin
-    return loader.get_code(where)
+    return loader.get_code(spec.name)

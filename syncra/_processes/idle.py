@@ -5,11 +5,16 @@ from __future__ import annotations
 import atexit
 import os
 from threading import Lock
+from weakref import ref
 
 from .._alarm import call_at
 from .._clock import clock
 from . import births
 from .child import Child, all_children
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FunctionType
 
 #: Seconds after which an idle child is ended.
 IDLE_SECONDS = 30.0
@@ -23,11 +28,45 @@ def hire(method: str) -> Child:
     while True:
         with _idle_lock:
             idle = _idle[method]
-            child = idle.pop() if idle else Child(method)
-        if not child.has_died():
+            child = idle.pop() if idle else Child(method, _sent.generation)
+        if child.generation == _sent.generation and not child.has_died():
             return child
 
         child.close()
+
+
+class _Sent:
+    """Hold which functions went to children.
+
+    Attributes:
+        functions: by module and name.
+        generation: how often one of them was another one than before. Children that
+            were begun earlier may have imported its module as it was then.
+    """
+
+    def __init__(self) -> None:
+        self.functions: dict[tuple[str, str], ref[FunctionType]] = {}
+        self.generation = 0
+
+
+_sent = _Sent()
+
+
+def note_function(function: FunctionType) -> None:
+    """Have new children begun from now on if a function was defined anew.
+
+    Parameters:
+        function: one that children find by its name.
+    """
+    key = function.__module__, function.__qualname__
+    with _idle_lock:
+        before = _sent.functions.get(key)
+        if before is not None and before() is function:
+            return
+
+        _sent.functions[key] = ref(function)
+        if before is not None:
+            _sent.generation += 1
 
 
 def dismiss(child: Child) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import pickle
 import sys
-from types import FunctionType
+from types import BuiltinFunctionType, FunctionType
 
 from .._names import message_of
-from .._tracebacks import without_own_frames
+from .._tracebacks import set_cause, without_own_frames
 from ..errors import RemoteTaskError
 from . import Unpicklable
 from .entry import main_place
@@ -95,14 +95,17 @@ def _is_bulk(value: object) -> bool:
 # Functions.
 
 
-def dump_function(function: Callable[..., Any]) -> bytes:
-    """Return a callable as a pickle: by reference, or by value with cloudpickle.
+def dump_function(function: Callable[..., Any]) -> tuple[bytes, bool]:
+    """Return a callable as a pickle, and whether that is a name and nothing else.
+
+    By reference, or by value with cloudpickle. A function that is pickled by value, a
+    bound method, a partial and an object bring values along, as they are now.
 
     Raises:
         Unpicklable: if it is neither found by its name nor can be pickled by value.
     """
     try:
-        return dump_with_functions(function)
+        return dump_with_functions(function), _is_found(function)
     except Exception as error:
         text = str(error) or type(error).__name__
         raise Unpicklable("function", text, culprit(function, "function")) from error
@@ -211,6 +214,27 @@ def reference(function: FunctionType) -> Any:
     return unwrapped, (module, path, depth)
 
 
+def _is_found(value: object) -> bool:
+    """Return whether a callable is pickled by its name alone."""
+    try:
+        if type(value) is FunctionType:
+            reference(value)
+            return True
+
+        if isinstance(value, type) and value.__module__ == "__main__":
+            _check_main("a class")
+    except _NotFound:
+        return False
+
+    if not isinstance(value, (type, BuiltinFunctionType)):
+        return False
+
+    found: Any = sys.modules.get(value.__module__ or "")
+    for part in value.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is value
+
+
 def _check_main(what: str) -> None:
     if main_place() is None:
         raise _NotFound(
@@ -297,9 +321,9 @@ def load_error(packed: bytes | bytearray, task: str) -> BaseException:
         if cause is None:
             break
 
-        last.__cause__ = cause
+        set_cause(last, cause)
         last = cause
-    last.__cause__ = RemoteTraceback(shown)
+    set_cause(last, RemoteTraceback(shown))
     return error
 
 
@@ -339,6 +363,9 @@ def culprit(value: Any, name: str) -> str:
     path = name
     seen = {id(value)}
     for _ in range(_DEEPEST):
+        if getattr(type(value), "refuses_pickling", False):
+            break  # and says why
+
         for label, part in _parts(value):
             if id(part) in seen or len(seen) > _MOST_LOOKED_AT:
                 continue

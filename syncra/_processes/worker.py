@@ -20,7 +20,7 @@ from types import CoroutineType
 
 from .._loops import reachable
 from . import pickles, wire
-from .entry import LazyMain
+from .entry import LazyMain, explained
 from .keeper import Keeper
 
 TYPE_CHECKING = False
@@ -175,7 +175,7 @@ class Worker:
                 stage = "function"
                 function = self._functions[place] = pickles.load(function)
         except BaseException as error:
-            self._broken(number, stage, error, "")
+            self._broken(number, stage, explained(error), "")
             return
 
         context = self._context.copy()

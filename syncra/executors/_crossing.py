@@ -120,7 +120,7 @@ class Call:
         self._is_sent = True
         stage = "function"
         try:
-            function = pickles.dump_function(self._function)
+            function, _ = pickles.dump_function(self._function)
             stage = "argument"
             arguments = dumps(self._arguments)
         except Unpicklable as error:

@@ -403,7 +403,7 @@ class ForeignLane(Lane):
         call = flight.call
         name = self._work.compiled.names[flight.task]
         if call is not None and error is call.raised:
-            error = error.with_traceback(call.traceback)
+            error = BaseException.with_traceback(error, call.traceback)
             call.raised = call.traceback = None  # they would keep each other alive
         elif isinstance(error, Raised):
             stage, path, error = error.stage, error.path, error.restored(name)

@@ -12,6 +12,7 @@ import pickle
 import sys
 from functools import partial
 from math import inf
+from types import FunctionType
 
 from .._interpreter import has_gil
 from .._processes import idle, pickles
@@ -139,13 +140,17 @@ class Shipment:
 
     Attributes:
         packed: its pickle.
+        is_lasting: whether that says the same in a later run: it only names the
+            function. Otherwise values are in it that may change.
     """
 
-    __slots__ = ("__wrapped__", "packed")
+    __slots__ = ("__wrapped__", "is_lasting", "packed")
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.__wrapped__ = function
-        self.packed = pickles.dump_function(function)
+        self.packed, self.is_lasting = pickles.dump_function(function)
+        if self.is_lasting and type(function) is FunctionType:
+            idle.note_function(function)
 
     def __call__(self, *arguments: Any) -> Any:
         return self.__wrapped__(*arguments)

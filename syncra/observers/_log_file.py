@@ -51,6 +51,9 @@ class LogFile:
         level: int | str = "INFO",
         redact: Iterable[str] = (),
     ) -> None:
+        if not os.fspath(path):
+            raise ValueError("a log file has a path, got an empty one")
+
         self.path = os.path.abspath(os.fspath(path))
         self.level = level_number(level)
         if isinstance(redact, str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._signature import is_coroutine_function
 from ._base import Observer
 
 TYPE_CHECKING = False
@@ -53,6 +54,14 @@ def checked_observers(observers: object, whose: str) -> tuple[object, ...]:
                 f"{whose}: {observer.__name__} is a class; give an observer, as "
                 f"{observer.__name__}()"
             )
+
+        for event in EVENTS:
+            if is_coroutine_function(getattr(observer, event, len)):
+                raise TypeError(
+                    f"{whose}: {event} of {observer!r} is a coroutine function, and "
+                    f"nobody would await it: observers are told in a thread of "
+                    f"their own, where they may take their time. Write `def`."
+                )
 
     return found
 
