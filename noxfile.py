@@ -106,6 +106,28 @@ def clusters(session: nox.Session) -> None:
     session.run("pytest", *files, *session.posargs)
 
 
+@nox.session(python="3.11")
+def coverage(session: nox.Session) -> None:
+    """Measure which lines and branches the tests run, in worker processes too."""
+    # From the checkout, so that what is measured has one place only.
+    session.install("-e", ".", *dependencies("coverage"))
+    env = {"PYTHONFAULTHANDLER": "1", "SYNCRA_BROWSER": "0"}
+    unlimited = ("-o", "timeout=0", "-o", "faulthandler_timeout=0")
+    pytest = ("coverage", "run", "-m", "pytest", *unlimited)
+    workers = ("-n", "logical", "--maxprocesses", "8")
+    clusters = ("tests/test_dask.py", "tests/test_dask_contract.py")
+    session.run("coverage", "erase")
+    # What fails is found by `tests`; here, what a slow test leaves out shows itself.
+    ended = [0, 1]
+    others = [f"--ignore={path}" for path in clusters]
+    session.run(*pytest, *workers, *others, env=env, success_codes=ended)
+    session.run(*pytest, *clusters, env=env, success_codes=ended)
+    session.run("coverage", "combine", "--quiet")
+    whole = ("--include=syncra/_core/*", "--fail-under=100")
+    session.run("coverage", "report", *whole)
+    session.run("coverage", "report", "--fail-under=95")
+
+
 @nox.session
 def pictures(session: nox.Session) -> None:
     """Make the pictures of the pages in docs/ from a real census; needs chromium."""
