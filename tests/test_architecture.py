@@ -246,6 +246,20 @@ def test_every_module_has_a_floor() -> None:
     assert placed == sorted(PATHS)
 
 
+def test_the_map_of_the_code_is_complete() -> None:
+    """Every module once, with the first sentence of its docstring."""
+    page = Path(__file__).parent.parent / "CONTRIBUTING.md"
+    text = page.read_text(encoding="utf-8").partition("\n## Map of the code\n")[2]
+    found = [line for line in text.splitlines() if line.startswith("| `")]
+    expected = []
+    for name, path in PATHS.items():
+        docstring = ast.get_docstring(TREES[name])
+        assert docstring, f"{name} does not say what it is"
+        first = " ".join(docstring.partition("\n\n")[0].split()).removesuffix(".")
+        expected.append(f"| `{path.relative_to(PACKAGE).as_posix()}` | {first} |")
+    assert sorted(found) == sorted(expected)
+
+
 @pytest.mark.parametrize("name", PATHS)
 def test_imports_go_down(name: str) -> None:
     """A module imports only from lower floors, in its functions too."""
