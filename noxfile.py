@@ -210,8 +210,8 @@ def test_installed(session: nox.Session, environment: Path) -> None:
         for name in ("tests", "docs", "examples"):
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(name, Path(place) / name, ignore=ignored)
-        for name in ("CHANGELOG.md", "CONTRIBUTING.md", "README.md", "pyproject.toml"):
-            shutil.copy(name, place)
+        for path in (*Path().glob("*.md"), Path("noxfile.py"), Path("pyproject.toml")):
+            shutil.copy(path, place)
         with session.chdir(place):
             session.run(python, "-P", "-c", where, env=env, external=True)
             session.run(python, *pytest, *given, env=env, external=True)

@@ -8,6 +8,7 @@ import graphlib
 import importlib
 import inspect
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from syncra import errors, observers
 from syncra._files.problems import Problem
 
 PACKAGE = Path(syncra.__file__).parent
+ROOT = Path(__file__).parent.parent
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 #: Every module, lowest floor first. A module imports only from lower floors, so
 #: those of one floor do not know of one another.
@@ -259,8 +262,7 @@ def test_every_module_has_a_floor() -> None:
 
 def test_the_map_of_the_code_is_complete() -> None:
     """Every module once, with the first sentence of its docstring."""
-    page = Path(__file__).parent.parent / "CONTRIBUTING.md"
-    text = page.read_text(encoding="utf-8").partition("\n## Map of the code\n")[2]
+    text = CONTRIBUTING.partition("\n## Map of the code\n")[2]
     found = [line for line in text.splitlines() if line.startswith("| `")]
     expected = []
     for name, path in PATHS.items():
@@ -269,6 +271,20 @@ def test_the_map_of_the_code_is_complete() -> None:
         first = " ".join(docstring.partition("\n\n")[0].split()).removesuffix(".")
         expected.append(f"| `{path.relative_to(PACKAGE).as_posix()}` | {first} |")
     assert sorted(found) == sorted(expected)
+
+
+def test_every_session_is_told_of() -> None:
+    """What `nox -l` lists is in the table of sessions."""
+    tree = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    sessions = {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        and any("nox.session" in ast.unparse(one) for one in node.decorator_list)
+    }
+    table = CONTRIBUTING.partition("| session |")[2].partition("\n\n")[0]
+    first_cells = "".join(line.split("|")[1] for line in table.splitlines()[2:])
+    assert set(re.findall(r"`(\w+)`", first_cells)) == sessions
 
 
 @pytest.mark.parametrize("name", PATHS)
