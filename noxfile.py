@@ -113,7 +113,7 @@ def coverage(session: nox.Session) -> None:
     """Measure which lines and branches the tests run, in worker processes too."""
     # From the checkout, so that what is measured has one place only.
     session.install("-e", ".", *dependencies("coverage"))
-    env = {"PYTHONFAULTHANDLER": "1", "SYNCRA_BROWSER": "0"}
+    env = {"PYTHONFAULTHANDLER": "1"}
     unlimited = ("-o", "timeout=0", "-o", "faulthandler_timeout=0")
     pytest = ("coverage", "run", "-m", "pytest", *unlimited)
     workers = ("-n", "logical", "--maxprocesses", "8")
