@@ -8,6 +8,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nox
 from nox.command import CommandFailed
@@ -103,6 +105,115 @@ def clusters(session: nox.Session) -> None:
     session.install(".", *dependencies("clusters"))
     files = ("tests/test_dask.py", "tests/test_dask_contract.py")
     session.run("pytest", *files, *session.posargs)
+
+
+@nox.session(python="3.11")
+def coverage(session: nox.Session) -> None:
+    """Measure which lines and branches the tests run, in worker processes too."""
+    # From the checkout, so that what is measured has one place only.
+    session.install("-e", ".", *dependencies("coverage"))
+    env = {"PYTHONFAULTHANDLER": "1"}
+    unlimited = ("-o", "timeout=0", "-o", "faulthandler_timeout=0")
+    pytest = ("coverage", "run", "-m", "pytest", *unlimited)
+    workers = ("-n", "logical", "--maxprocesses", "8")
+    clusters = ("tests/test_dask.py", "tests/test_dask_contract.py")
+    session.run("coverage", "erase")
+    # What fails is found by `tests`; here, what a slow test leaves out shows itself.
+    ended = [0, 1]
+    others = [f"--ignore={path}" for path in clusters]
+    session.run(*pytest, *workers, *others, env=env, success_codes=ended)
+    session.run(*pytest, *clusters, env=env, success_codes=ended)
+    session.run("coverage", "combine", "--quiet")
+    whole = ("--include=syncra/_core/*", "--fail-under=100")
+    session.run("coverage", "report", *whole)
+    session.run("coverage", "report", "--fail-under=95")
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Build what is published, install it in empty environments, and test that.
+
+    What is given after `--` goes to pytest, "tests" for all of them.
+    """
+    session.install("build", "twine", "uv")
+    dist = Path("dist")
+    shutil.rmtree(dist, ignore_errors=True)
+    temporary = Path(session.create_tmp())
+    shutil.rmtree(temporary, ignore_errors=True)
+    env = {"SOURCE_DATE_EPOCH": "1577836800", "PYTHONPATH": None}
+    build = ("python", "-m", "build", "--installer", "uv")
+    # The wheel that is published is built from the sdist.
+    session.run(*build, "--outdir", str(dist), env=env, silent=True)
+    again = temporary / "from-checkout"
+    session.run(*build, "--wheel", "--outdir", str(again), env=env, silent=True)
+    session.run("python", "release/contents.py", str(dist), str(again))
+    session.run("twine", "check", "--strict", *map(str, sorted(dist.iterdir())))
+
+    (wheel,) = (path.resolve() for path in dist.glob("*.whl"))
+    for extra in ("", *PROJECT["project"]["optional-dependencies"]):
+        environment = temporary / (extra or "plain")
+        what = f"{wheel}[{extra}]" if extra else str(wheel)
+        if install_alone(session, environment, what):
+            python = str(environment.resolve() / "bin" / "python")
+            smoke = str(Path("release/smoke.py").resolve())
+            with session.chdir(temporary):
+                session.run(
+                    python, "-P", smoke, env={"PYTHONPATH": None}, external=True
+                )
+    environment = temporary / "tests"
+    if install_alone(session, environment, str(wheel), *dependencies("tests")):
+        test_installed(session, environment)
+
+
+def install_alone(session: nox.Session, environment: Path, *what: str) -> bool:
+    """Make an environment with only these; return whether all have builds."""
+    uv, python = (str(Path(session.bin) / name) for name in ("uv", "python"))
+    session.run("uv", "venv", "--quiet", "--python", python, str(environment))
+    place = ("--python", str(environment / "bin" / "python"))
+    command = (uv, "pip", "install", "--quiet", "--only-binary", ":all:", *place, *what)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode and "wheels" in done.stderr:
+        reason = " ".join(done.stderr.split())
+        session.log(f"release: {environment.name} is skipped, for want of a build")
+        session.log(reason)
+        return False
+
+    if done.returncode:
+        session.error(done.stderr)
+    return True
+
+
+#: The tests of what a wheel may lack: modules, data, the command.
+PART = (
+    "tests/core",
+    "tests/cli",
+    "tests/test_architecture.py",
+    "tests/test_files.py",
+    "tests/test_files_schema.py",
+    "tests/test_report_page.py",
+    "tests/test_run.py",
+)
+
+
+def test_installed(session: nox.Session, environment: Path) -> None:
+    """Run tests where the checkout cannot be imported, only what is installed."""
+    given = session.posargs or PART
+    if given == ["tests"]:
+        given = [*given, "--ignore-glob=*test_dask*"]  # these need what is not there
+    python = str(environment.resolve() / "bin" / "python")
+    env = {"PYTHONPATH": None, "SYNCRA_BROWSER": "0"}
+    where = "import syncra; assert 'site-packages' in syncra.__file__, syncra.__file__"
+    pytest = ("-P", "-m", "pytest", "-n", "logical", "--maxprocesses", "8")
+    # Screens that tests compare have paths in them, and short ones are on one line.
+    with TemporaryDirectory() as place:
+        for name in ("tests", "docs", "examples"):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(name, Path(place) / name, ignore=ignored)
+        for path in (*Path().glob("*.md"), Path("noxfile.py"), Path("pyproject.toml")):
+            shutil.copy(path, place)
+        with session.chdir(place):
+            session.run(python, "-P", "-c", where, env=env, external=True)
+            session.run(python, *pytest, *given, env=env, external=True)
 
 
 @nox.session

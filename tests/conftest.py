@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import psutil
 import pytest
 import trio
 
-from syncra import Graph, Run
+from syncra import Graph, Run, _alarm
 from syncra._processes.births import guardian_pid
 from syncra._processes.idle import idle_pids
 from syncra.executors import Threads, _pool
@@ -92,6 +93,28 @@ RUNNERS: dict[str, Runner] = {
 def run(request: pytest.FixtureRequest) -> Runner:
     """Run a graph in each way there is: `run(graph, inputs, **options)`."""
     return RUNNERS[request.param]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the one thread measured that `threading` does not know of.
+
+    What measures coverage asks `threading` to trace each thread, and the clock of all
+    runs is started without that.
+    """
+    trace = threading.gettrace()
+    if trace is None:
+        return
+
+    start = _alarm.start_new_thread
+
+    def start_traced(function: Callable[..., Any], arguments: Any) -> int:
+        def traced() -> None:
+            sys.settrace(trace)
+            function(*arguments)
+
+        return start(traced, ())
+
+    _alarm.start_new_thread = start_traced
 
 
 def pytest_collection_modifyitems(

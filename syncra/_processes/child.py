@@ -95,8 +95,7 @@ class Child:
     )
 
     def __init__(self, method: str, generation: int = 0) -> None:
-        self.method = method
-        self.generation = generation
+        self.method, self.generation = method, generation
         self.pid: int | None = None
         self.spent = False
         self.known: dict[bytes, int] = {}

@@ -131,8 +131,11 @@ class Worker:
         """Become like the process that the tasks come from."""
         self._functions.clear()
         self._keeper.become(given)
-        if not isinstance(sys.modules.get("__main__"), LazyMain):
-            if "__mp_main__" not in sys.modules and given["main"] != "here":
+        present = sys.modules.get("__main__")
+        if not isinstance(present, LazyMain) and given["main"] != "here":
+            # That of the program has the other name once it is imported. Both are in
+            # `sys.modules` wherever somebody has imported `multiprocessing`.
+            if getattr(present, "__name__", "") != "__mp_main__":
                 main = LazyMain(given["main"])
                 # In a file that was imported to be run functions know the latter name.
                 sys.modules["__main__"] = sys.modules["__mp_main__"] = main

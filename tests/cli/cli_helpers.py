@@ -20,6 +20,8 @@ ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "LANG": "C.UTF-8",
     "TERM": "xterm-256color",
+    # By these what measures coverage finds the processes of commands, too.
+    **{name: value for name, value in os.environ.items() if "COVERAGE" in name},
 }
 
 

@@ -148,6 +148,13 @@ def test_upstream(predecessors: Predecessors, numbers: list[int]) -> None:
     assert plan.upstream(iter(targets)) == sorted(expected)
 
 
+@given(dags())
+def test_leaves(predecessors: Predecessors) -> None:
+    """Nobody waits for them, and for all others somebody does."""
+    before = set().union(*predecessors) if predecessors else set()
+    assert set(Plan(predecessors).leaves) == set(range(len(predecessors))) - before
+
+
 def test_empty() -> None:
     """A graph without tasks is a graph."""
     plan = Plan([])

@@ -45,6 +45,17 @@ def test_a_function_says_how_long() -> None:
     assert not Retry(3).calls_user_code
 
 
+def test_a_policy_says_how_it_was_made() -> None:
+    assert repr(Retry(3, on=OSError, backoff=0.5, max_backoff=8, jitter=0)) == (
+        "Retry(3, on=<class 'OSError'>, backoff=0.5, max_backoff=8.0, jitter=0.0)"
+    )
+
+
+def test_a_number_beyond_all_floats_is_no_time() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        seconds(10**400, "timeout")
+
+
 @pytest.mark.parametrize("nonsense", [-1, float("nan"), True, "soon", None])
 def test_a_function_that_says_nonsense(nonsense: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="what backoff returned"):

@@ -347,6 +347,56 @@ def test_who_lacks_another_thing_holds_up_nobody() -> None:
     assert machine.succeed(1, 0) == 2
 
 
+def test_one_that_comes_late_and_is_first_leaves_the_others_in_their_place() -> None:
+    """All of them start at once when there is enough for all."""
+    machine = LimitedMachine(
+        Plan([[], [3], [], []]),
+        bytes(4),
+        1,
+        capacities=[3],
+        needs={0: ((0, 3),), 3: ()},
+        default=((0, 1),),
+        ranks=[Ranks([0, 3, 1, 2])],
+    )
+    assert [machine.take(0) for _ in range(3)] == [0, 3, NOTHING]
+    assert machine.parked() == [2]
+    assert machine.succeed(3, 0) == NOTHING  # the next one has to wait as well
+    assert machine.parked() == [1, 2]
+    assert machine.succeed(0, 0) == 1
+    assert machine.take(0) == 2
+    assert machine.free == [1]
+
+
+def test_two_that_lack_one_thing_turn_to_another_one_together() -> None:
+    """Nothing is left of them in the line that they came from."""
+    both = ((1, 1), (0, 1))
+    machine = LimitedMachine(
+        Plan([[], [3], [], [], [5], []]),
+        bytes(6),
+        1,
+        capacities=[1, 1],
+        needs={0: ((0, 1),), 1: both, 2: both, 4: ((1, 1),)},
+        ranks=[Ranks([0, 3, 5, 1, 2, 4])],
+    )
+    assert [machine.take(0) for _ in range(4)] == [0, 3, 5, NOTHING]
+    assert machine.succeed(3, 0) == NOTHING  # the first of the two is second to come
+    assert machine.succeed(5, 0) == 4  # it takes what those two do not lack yet
+    assert machine.succeed(0, 0) == NOTHING
+    assert machine.parked() == [1, 2]
+    assert machine.succeed(4, 0) == 1
+    assert machine.succeed(1, 0) == 2
+
+
+@pytest.mark.parametrize("event", ["retry_at", "put_back"])
+def test_what_is_to_come_again_after_a_halt_gives_back_once(event: str) -> None:
+    machine = limited(capacities=[1], needs={}, default=((0, 1),))
+    assert machine.take(0) == 0
+    machine.halt()
+    getattr(machine, event)(0, *([1.0] if event == "retry_at" else []))
+    assert machine.free == [1]
+    assert not machine.unsettled
+
+
 def test_100_000_tasks_that_wait_for_one_thing_stay_linear() -> None:
     size = 100_000
     machine = LimitedMachine(

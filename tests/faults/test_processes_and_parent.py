@@ -241,6 +241,26 @@ def test_faults_88_91_a_script_that_reads_its_command_line(method, tmp_path) -> 
     assert done.stdout.count("done True") == 1
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_fault_88_an_environment_that_imports_multiprocessing(method, tmp_path) -> None:
+    """At the start of every interpreter, as tools that measure processes do."""
+    script, start = tmp_path / "etl.py", tmp_path / "start"
+    script.write_text(UNGUARDED.replace("EXECUTOR", f"Processes(1, {method!r})"))
+    start.mkdir()
+    (start / "sitecustomize.py").write_text("import multiprocessing\n")
+    path = os.pathsep.join([str(start), *filter(None, [os.getenv("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", script],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("done True") == 1
+
+
 @pytest.mark.parametrize("how", ["-c", "stdin"])
 @pytest.mark.parametrize("extra", [True, False])
 def test_fault_88_a_program_that_is_no_file(how, extra) -> None:
