@@ -35,11 +35,13 @@ if TYPE_CHECKING:
             name: what records and messages call it.
             key: equal for those that know one another's handles.
             sends_levels: whether its workers may take over the levels of loggers.
+            can_kill: whether it ends a task by force.
         """
 
         name: str
         key: object
         sends_levels: bool
+        can_kill: bool
 
         def connect(self) -> None:
             """Be ready, or raise why not. May take its time."""
@@ -71,6 +73,9 @@ if TYPE_CHECKING:
 
         def withdraw(self, handle: Any) -> None:
             """Take a parcel back that has not begun. Does not wait."""
+
+        def kill(self, handle: Any) -> None:
+            """End a parcel that has begun by force, if it can. Does not wait."""
 
         def tell(self, address: str, token: str, positions: Sequence[int]) -> None:
             """Have a worker call `_remote_work.tell`. Does not wait."""

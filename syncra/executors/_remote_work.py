@@ -63,6 +63,11 @@ class Opened:
                 loop = self._running.get_loop()
                 loop.call_soon_threadsafe(self._running.cancel)
 
+    @property
+    def is_function_told(self) -> bool:
+        """Return whether a function runs, no coroutine, that was told to end."""
+        return self._running is None and self.present in self.told
+
     def runs_as(self, task: Task[Any] | None) -> None:
         """Take note of the asyncio task that a coroutine runs as; None: it is over."""
         with self._lock:
@@ -121,6 +126,12 @@ def tell(token: str, positions: Iterable[int]) -> None:
     opened = _opened.get(token)
     if opened is not None:
         opened.tell(positions)
+
+
+def is_function_told(token: str) -> bool:
+    """Return whether what runs of a parcel in this process is a function told to end."""
+    opened = _opened.get(token)
+    return opened is not None and opened.is_function_told
 
 
 def given(kind: str, position: int, part: tuple[str, int] | None = None) -> Any:

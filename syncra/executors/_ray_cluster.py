@@ -1,0 +1,262 @@
+"""Ray as an engine: what `_cluster` wants of one."""
+
+from __future__ import annotations
+
+from concurrent.futures import CancelledError
+from functools import partial
+from threading import Lock
+
+from ..errors import ExecutorLost
+from ._cluster_reports import ClusterLost, WorkerDied
+from ._ray_link import Link
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
+    from typing import Any
+
+#: What is alike for all that knows the same references: a process has one Ray.
+RAY = "ray"
+
+_guard = Lock()
+_present: Link | None = None
+#: Who the next connection is to belong to, and who the present one does.
+_claimed: RayConnection | None = None
+_owner: RayConnection | None = None
+
+
+class RayConnection:
+    """Have a share in the connection of this process, and make it if there is none.
+
+    Parameters:
+        address: where the cluster is, None for what is there or one of our own.
+        options: for `ray.init`.
+    """
+
+    def __init__(self, address: str | None, options: Mapping[str, Any]) -> None:
+        self._address = address
+        self._options = options
+        self._is_closed = False
+
+    @property
+    def link(self) -> Link | None:
+        """Return the connection, if there is one."""
+        return _present
+
+    def open(self) -> Link:
+        """Return the connection."""
+        global _present, _owner, _claimed
+        with _guard:
+            if self._is_closed:
+                raise ExecutorLost("this Ray executor has been closed", "Ray")
+
+            if _present is None or _present.lost:
+                maker = _claimed or self
+                _present = None
+                _present = Link(maker._address, maker._options)
+                _owner, _claimed = maker, None
+            if not _present.is_at(self._address):
+                raise ValueError(
+                    f"a process has one connection with Ray, and this one has it with "
+                    f"{_present.address}, so not with {self._address}: close that "
+                    f"before"
+                )
+
+            return _present
+
+    def claim(self) -> None:
+        """Have the next connection end with this."""
+        global _claimed
+        with _guard:
+            if _claimed is None and (_present is None or _present.lost):
+                _claimed = self
+
+    def close(self, waits: bool = True) -> None:
+        """End the connection, if it was made for this."""
+        global _present, _owner, _claimed
+        with _guard:
+            self._is_closed = True
+            if _claimed is self:
+                _claimed = None
+            if _owner is not self:
+                return
+
+            link, _present, _owner = _present, None, None
+        if link is not None:
+            link.close() if waits else link.release()
+
+
+class Held:
+    """Hold a reference of Ray, and know which connection it is of."""
+
+    __slots__ = ("link", "reference")
+
+    def __init__(self, link: Link, reference: Any) -> None:
+        self.link = link
+        self.reference = reference
+
+
+class RayCluster:
+    """Be the cluster behind the driver of Ray; see `_cluster_reports.Cluster`.
+
+    Parameters:
+        connection: the share in the driver.
+        options: how tasks are submitted: what `ray.remote` takes.
+    """
+
+    name = "Ray"
+    key: object = RAY
+    can_kill = True
+
+    def __init__(self, connection: RayConnection, options: Mapping[str, Any]) -> None:
+        self._connection = connection
+        self._options = options
+        self.sends_levels = False
+        self._link: Link | None = None
+        self._remote: Any = None
+
+    def connect(self) -> None:
+        from ._ray_link import import_ray
+        from ._ray_work import run
+
+        self._link = self._connection.open()
+        self.sends_levels = self._link.is_own
+        remote = import_ray().remote(run)
+        self._remote = remote.options(
+            **{"name": "syncra", **self._options},
+            num_returns=2,
+            max_retries=0,
+        )
+
+    def workers(self) -> int:
+        link = self._link
+        if link is None:
+            return 1
+
+        options = self._options
+        wanted = {
+            "CPU": options.get("num_cpus", 1),
+            "GPU": options.get("num_gpus", 0),
+            **options.get("resources", {}),
+        }
+        found = [
+            link.resources.get(name, 0) / amount
+            for name, amount in wanted.items()
+            if amount
+        ]
+        return int(min(found)) if found else int(link.resources.get("CPU", 1))
+
+    def submit(
+        self,
+        parcel: bytes,
+        token: str,
+        needs: Sequence[Any],
+        news: Callable[[bytes], object],
+        ended: Callable[[BaseException | None], object],
+    ) -> Any:
+        link = self._link
+        if link is None or link.lost:
+            raise ConnectionError("Ray is not there")
+
+        if any(need.link is not link for need in needs):
+            raise ExecutorLost("a value was left on a Ray that is closed", self.name)
+
+        link.channel.listeners[token] = news
+        over, value = self._remote.remote(
+            parcel, token, link.channel.address, *[need.reference for need in needs]
+        )
+        over.future().add_done_callback(partial(_done, link, token, ended))
+        return Held(link, value)
+
+    def withdraw(self, handle: Any) -> None:
+        self._cancel(handle, force=False)
+
+    def kill(self, handle: Any) -> None:
+        self._cancel(handle, force=True)
+
+    def _cancel(self, handle: Any, force: bool) -> None:
+        import ray
+
+        if not handle.link.lost:
+            try:
+                ray.cancel(handle.reference, force=force)
+            except Exception:
+                pass  # it is over, or nobody is there
+
+    def tell(self, address: str, token: str, positions: Sequence[int]) -> None:
+        link = self._link
+        if link is not None:
+            link.channel.tell(address, token, positions)
+
+    def put(self, value: Any) -> Any:
+        import ray
+
+        link = self._link
+        if link is None or link.lost:
+            raise ConnectionError("Ray is not there")
+
+        return Held(link, ray.put(value))
+
+    def get(self, handle: Any) -> Any:
+        import ray
+
+        link = handle.link
+        if link.lost:
+            raise ExecutorLost(
+                f"the value was left on Ray, and {link.lost}: name its task in keep=, "
+                f"or read it before",
+                self.name,
+            )
+
+        try:
+            return ray.get(handle.reference)
+        except ray.exceptions.RayError as error:
+            if isinstance(error, ray.exceptions.RayTaskError):
+                raise
+
+            raise ExecutorLost(
+                f"the value is no longer on Ray: {error}", self.name
+            ) from error
+
+    def lost(self) -> str:
+        return "" if self._link is None else self._link.lost
+
+
+def _done(
+    link: Link,
+    token: str,
+    ended: Callable[[BaseException | None], object],
+    future: Future[None],
+) -> None:
+    """Pass on how a parcel has ended. In the thread that Ray has for that."""
+    error = future.exception()
+
+    def pass_on() -> None:
+        link.channel.listeners.pop(token, None)
+        ended(None if error is None else _meant_by(error))
+
+    # What was said before comes first.
+    link.channel.afterwards(pass_on)
+
+
+def _meant_by(error: BaseException) -> BaseException:
+    from ray import exceptions as known
+
+    if isinstance(error, known.TaskCancelledError):
+        return CancelledError(str(error))
+
+    if isinstance(error, known.RayTaskError):
+        return error.cause or error
+
+    died = (known.WorkerCrashedError, known.OutOfMemoryError, known.NodeDiedError)
+    meant: BaseException = error
+    if isinstance(error, died):
+        meant = WorkerDied(str(error).partition("\n")[0])
+    elif isinstance(error, known.LocalRayletDiedError):
+        meant = ClusterLost("its raylet on this machine is gone")
+    elif isinstance(error, known.ObjectLostError):
+        meant = ExecutorLost(f"a value that it reads is gone: {error}", "Ray")
+    if meant is not error:
+        meant.__cause__ = error
+    return meant
