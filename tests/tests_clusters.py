@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from syncra import Dask
+from syncra import Dask, Ray
 from syncra._processes.births import guardian_pid
 from syncra._processes.idle import idle_pids
 from syncra.executors import _pool
@@ -30,6 +31,31 @@ def cluster() -> Iterator[Dask]:
         time.sleep(0.01)
     assert not directory.exists()
     assert not directory.parent.exists()
+
+
+_shared: list[Ray] = []
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[Ray]:
+    """Give one Ray for two files of tests, and look for what it leaves behind."""
+    if _shared:  # the other file's, which ends it too
+        yield _shared[0]
+        return
+
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    homes = set(Path(tempfile.gettempdir()).glob("syncra-ray-*"))
+    size = 1_200_000_000
+    with Ray(init={"num_cpus": 2, "object_store_memory": size}) as executor:
+        _shared.append(executor)
+        yield executor
+        _shared.clear()
+    deadline = time.monotonic() + 20
+    while found := left_behind(before):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.01)
+    assert set(Path(tempfile.gettempdir()).glob("syncra-ray-*")) <= homes
+    assert not Path("~/.ray").expanduser().exists()
 
 
 def left_behind(before: set[int]) -> list[str]:

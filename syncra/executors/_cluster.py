@@ -163,7 +163,7 @@ class ClusterLane(Sending):
         parcel = flight.parcel
         if parcel is not None and parcel.worker and self._cluster.can_kill:
             # Others of it have no end that is known, and so are sent again.
-            self._cluster.kill(parcel.handle)
+            self._cluster.kill(parcel.address, parcel.handle)
         if parcel is None or not all(
             one.is_given_up for one in parcel.flights.values()
         ):
@@ -177,7 +177,7 @@ class ClusterLane(Sending):
     def _forget(self) -> None:
         """Let go of everything at the end of the run."""
         for parcel in self._parcels:
-            if parcel.handle is not None:
+            if parcel.handle is not None and not parcel.is_reported:
                 self._cluster.withdraw(parcel.handle)
         for known in (self._parcels, self._planned, self._early, self._sent):
             known.clear()

@@ -74,8 +74,8 @@ if TYPE_CHECKING:
         def withdraw(self, handle: Any) -> None:
             """Take a parcel back that has not begun. Does not wait."""
 
-        def kill(self, handle: Any) -> None:
-            """End a parcel that has begun by force, if it can. Does not wait."""
+        def kill(self, address: str, handle: Any) -> None:
+            """End a worker that is at a parcel, if it can. Does not wait."""
 
         def tell(self, address: str, token: str, positions: Sequence[int]) -> None:
             """Have a worker call `_remote_work.tell`. Does not wait."""

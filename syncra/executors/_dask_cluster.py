@@ -219,7 +219,7 @@ class DaskCluster:
         if client.status == "running":
             client.loop.add_callback(client._cancel, [handle])
 
-    def kill(self, handle: Any) -> None:
+    def kill(self, address: str, handle: Any) -> None:
         raise NotImplementedError  # see can_kill
 
     def _end_late(self, token: str, message: bytes) -> None:

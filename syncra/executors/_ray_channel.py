@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hmac
+import pickle
 import socket
+from functools import partial
 from os import urandom
 from selectors import EVENT_READ, DefaultSelector
 from threading import Lock, Thread
 
-from ._ray_work import NONCE, SIZE, TOKEN, answer_to
+from ._parcels import PARCEL_TASKS
+from ._ray_work import DIE, NONCE, NOT, SIZE, TOKEN, answer_to
+from ._remote_work import BEGUN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,16 +31,18 @@ class Peer:
         connection: its socket.
         nonce: what it has to answer to.
         data: what was read and is not complete.
+        lock: held while something is sent to it.
         name: how it has named itself, "" as long as it has not shown that it may.
     """
 
-    __slots__ = ("connection", "data", "name", "nonce")
+    __slots__ = ("connection", "data", "lock", "name", "nonce")
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self.nonce = urandom(NONCE)
         self.data = bytearray()
         self.name = ""
+        self.lock = Lock()
 
 
 class Channel:
@@ -55,6 +62,7 @@ class Channel:
         self.listeners: dict[str, Callable[[bytes], object]] = {}
         self._lock = Lock()
         self._peers: dict[str, Peer] = {}
+        self._withdrawn: set[str] = set()
         self._afterwards: list[Callable[[], object]] = []
         self._is_closed = False
         self._waker, self._wake = socket.socketpair()
@@ -79,13 +87,40 @@ class Channel:
 
     def tell(self, name: str, token: str, positions: Sequence[int]) -> None:
         """Have a worker end tasks of a parcel."""
-        peer = self._peers.get(name)
-        data = token.encode() + bytes(positions)
+        self._say(self._peers.get(name), token, bytes(positions))
+
+    def kill(self, name: str, token: str) -> None:
+        """Have a worker die, if it is still at a parcel."""
+        self._say(self._peers.get(name), token, DIE)
+
+    def withdraw(self, token: str) -> None:
+        """Have no worker begin with a parcel."""
+        self.listeners[token] = partial(self._end_late, token)
+        with self._lock:
+            self._withdrawn.add(token)
+            peers = list(self._peers.values())
+        for peer in peers:
+            self._say(peer, token, NOT)
+
+    def forget(self, token: str) -> None:
+        """Take note that a parcel is over."""
+        self.listeners.pop(token, None)
+        self._withdrawn.discard(token)
+
+    def _say(self, peer: Peer | None, token: str, what: bytes) -> None:
+        data = token.encode() + what
         if peer is not None:
             try:
-                peer.connection.sendall(SIZE.pack(len(data)) + data)
+                with peer.lock:
+                    peer.connection.sendall(SIZE.pack(len(data)) + data)
             except OSError:
                 pass  # it has died, and its tasks with it
+
+    def _end_late(self, token: str, message: bytes) -> None:
+        """Have a parcel end that was begun with just when it was taken back."""
+        for kind, _, *facts in pickle.loads(message):
+            if kind == BEGUN:
+                self.tell(facts[1], token, range(PARCEL_TASKS))
 
     def _ring(self) -> None:
         try:
@@ -167,8 +202,6 @@ class Channel:
 
     def _let_in(self, peer: Peer) -> bool:
         """Return whether a peer has shown by now that it may be listened to."""
-        import hmac
-
         data = peer.data
         head = NONCE + SIZE.size
         if len(data) < head:
@@ -185,5 +218,9 @@ class Channel:
 
         peer.name = bytes(data[head : head + size]).decode()
         del data[: head + size]
-        self._peers[peer.name] = peer
+        with self._lock:
+            self._peers[peer.name] = peer
+            withdrawn = list(self._withdrawn)
+        for token in withdrawn:
+            self._say(peer, token, NOT)
         return True

@@ -90,11 +90,12 @@ class RayConnection:
 class Held:
     """Hold a reference of Ray, and know which connection it is of."""
 
-    __slots__ = ("link", "reference")
+    __slots__ = ("link", "reference", "token")
 
-    def __init__(self, link: Link, reference: Any) -> None:
+    def __init__(self, link: Link, reference: Any, token: str = "") -> None:
         self.link = link
         self.reference = reference
+        self.token = token
 
 
 class RayCluster:
@@ -166,23 +167,22 @@ class RayCluster:
         over, value = self._remote.remote(
             parcel, token, link.channel.address, *[need.reference for need in needs]
         )
-        over.future().add_done_callback(partial(_done, link, token, ended))
-        return Held(link, value)
+        held = Held(link, value, token)
+        over.future().add_done_callback(partial(_done, link, value, token, ended))
+        return held
 
     def withdraw(self, handle: Any) -> None:
-        self._cancel(handle, force=False)
+        # `ray.cancel` at the moment at which a task begins or ends makes Ray abort the
+        # process of the program: so it is for what waits long in vain.
+        link = handle.link
+        link.channel.withdraw(handle.token)
+        link.cancel_later(handle.token, handle.reference, force=False)
 
-    def kill(self, handle: Any) -> None:
-        self._cancel(handle, force=True)
-
-    def _cancel(self, handle: Any, force: bool) -> None:
-        import ray
-
-        if not handle.link.lost:
-            try:
-                ray.cancel(handle.reference, force=force)
-            except Exception:
-                pass  # it is over, or nobody is there
+    def kill(self, address: str, handle: Any) -> None:
+        link = handle.link
+        link.channel.kill(address, handle.token)
+        # For one that holds the lock of its interpreter, so that nobody there hears it.
+        link.cancel_later(handle.token, handle.reference, force=True)
 
     def tell(self, address: str, token: str, positions: Sequence[int]) -> None:
         link = self._link
@@ -225,15 +225,19 @@ class RayCluster:
 
 def _done(
     link: Link,
+    value: Any,
     token: str,
     ended: Callable[[BaseException | None], object],
     future: Future[None],
 ) -> None:
     """Pass on how a parcel has ended. In the thread that Ray has for that."""
     error = future.exception()
+    if error is not None:
+        # It has the same error, and Ray complains if nobody looks at that.
+        value.future().add_done_callback(lambda other: other.exception())
 
     def pass_on() -> None:
-        link.channel.listeners.pop(token, None)
+        link.forget(token)
         ended(None if error is None else _meant_by(error))
 
     # What was said before comes first.

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 #: Seconds between two looks at Ray, between two questions to it, until it has to answer
 #: one, and until a head that may come back has to be there again.
 LOOK, ASK, ANSWER = 0.5, 5.0, 20.0
+#: Seconds until Ray itself kills a worker that has not died of what it was told, and
+#: until it forgets what no worker has come to.
+SOON, LATE = 2.0, 10.0
 #: Seconds until what was started here has to be gone.
 GOING = 60.0
 #: Bytes of a value that goes to the object store.
@@ -83,6 +86,8 @@ class Link:
         self.resources: dict[str, float] = {}
         self._directory = ""
         self._raylet = self._head = Witness("")
+        #: What Ray is to cancel, when, and whether by force; by token.
+        self._late: dict[str, tuple[float, Any, bool]] = {}
         self._heard_at = clock()
         self._asked_at: float | None = None
         self._refused_since: float | None = None
@@ -102,6 +107,15 @@ class Link:
     def is_at(self, address: str | None) -> bool:
         """Return whether this is a connection with what an address means."""
         return address in (None, "auto", self.address, self._wanted)
+
+    def cancel_later(self, token: str, reference: Any, force: bool) -> None:
+        """Have Ray cancel a parcel, unless it is over soon."""
+        self._late[token] = clock() + (SOON if force else LATE), reference, force
+
+    def forget(self, token: str) -> None:
+        """Take note that a parcel is over."""
+        self._late.pop(token, None)
+        self.channel.forget(token)
 
     def release(self) -> None:
         """Have it closed, without waiting for that."""
@@ -132,6 +146,8 @@ class Link:
                 if self.lost:
                     break
 
+                self._cancel_late()
+
             self.channel.close()
         finally:
             self.lost = self.lost or "it has been closed"
@@ -144,6 +160,7 @@ class Link:
             self._directory = _new_directory() if self.is_own else ""
             with _environment(self.is_own), _no_warnings():
                 self._begin()
+            self._silence(True)
         self.address = str(ray.get_runtime_context().gcs_address)
         nodes = [node for node in ray.nodes() if node["Alive"]]
         own = ray.get_runtime_context().get_node_id()
@@ -229,6 +246,15 @@ class Link:
             return f"it has not answered for {ANSWER:g} s"
         return ""
 
+    def _cancel_late(self) -> None:
+        now = clock()
+        for token, (when, reference, force) in list(self._late.items()):
+            if when <= now and self._late.pop(token, None) is not None:
+                try:
+                    self._ray.cancel(reference, force=force)
+                except Exception:
+                    pass  # it is over
+
     def _ask(self) -> None:
         """See whether the head and the object store answer."""
         ray = self._ray
@@ -239,6 +265,8 @@ class Link:
             if not isinstance(error, ray.exceptions.ObjectStoreFullError):
                 return  # it goes on not to answer
 
+        #: What Ray is to cancel, when, and whether by force; by token.
+        self._late: dict[str, tuple[float, Any, bool]] = {}
         self._heard_at = clock()
         self._asked_at = None
 
@@ -252,10 +280,22 @@ class Link:
                 self._kill()
             if not self.is_given or (self.lost and not is_closed):
                 self._ray.shutdown()
+            if not self.is_given:
+                self._silence(False)
         except Exception:
             pass  # nobody is there
         if self._directory:
             shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _silence(self, is_silent: bool) -> None:
+        """Keep Ray from printing where the program prints; what it tells is in errors.
+
+        It prints what tasks have printed, unless told otherwise, and what has died.
+        """
+        if not self._options.get("log_to_driver", False):
+            known = self._ray._private.worker
+            if hasattr(known, "_worker_logs_enabled"):
+                known._worker_logs_enabled = not is_silent
 
     def _kill(self) -> None:
         """Kill what was started here and does not answer."""

@@ -10,6 +10,8 @@ import hmac
 import os
 import signal
 import socket
+from glob import glob
+from pathlib import Path
 from struct import Struct
 from threading import Lock, Thread, get_ident, main_thread
 
@@ -69,13 +71,11 @@ class Line:
             self._socket.sendall(frame)
 
     def _listen(self) -> None:
-        """Have tasks end, as the program says."""
+        """Do as the program says."""
         try:
             while header := exactly(self._socket, SIZE.size):
                 frame = exactly(self._socket, *SIZE.unpack(header))
-                _remote_work.tell(frame[:TOKEN].decode(), frame[TOKEN:])
-                if _runs.get("token") == frame[:TOKEN].decode():
-                    signal.pthread_kill(_runs["thread"], SIGNAL)
+                _heed(frame[:TOKEN].decode(), frame[TOKEN:])
         except (OSError, ValueError):
             pass
         finally:
@@ -83,10 +83,15 @@ class Line:
             self._socket.close()
 
 
+#: What the program says instead of naming tasks: not to begin, and to die.
+NOT, DIE = b"", b"\xff"
+#: How many parcels are remembered that are not to begin.
+MOST_WITHDRAWN = 10_000
 #: What gets a function out of what it waits for.
 SIGNAL = signal.SIGUSR2
 
 _lines: dict[Address, Line] = {}
+_withdrawn: dict[str, None] = {}
 #: The parcel that is being worked on in the main thread, and that thread.
 _runs: dict[str, Any] = {}
 _names: list[tuple[str, str]] = []
@@ -107,6 +112,9 @@ def run(parcel: bytes, token: str, address: Address, *needs: Any) -> tuple[None,
     """
     shown, name = _name()
     line = _line(address, name)
+    if token in _withdrawn:
+        del _withdrawn[token]
+        return None, None
 
     def send(message: bytes, is_first: bool) -> None:
         line.send(token, message)
@@ -120,6 +128,37 @@ def run(parcel: bytes, token: str, address: Address, *needs: Any) -> tuple[None,
         return None, _remote_work.run(parcel, token, needs, send, (shown, name))
     finally:
         _runs.clear()
+
+
+def _heed(token: str, said: bytes) -> None:
+    """Do what the program says of a parcel."""
+    if said == NOT:
+        _withdrawn[token] = None
+        if len(_withdrawn) > MOST_WITHDRAWN:
+            del _withdrawn[next(iter(_withdrawn))]
+    elif said == DIE:
+        if _runs.get("token") == token:
+            _die()
+    else:
+        _remote_work.tell(token, said)
+        if _runs.get("token") == token:
+            signal.pthread_kill(_runs["thread"], SIGNAL)
+
+
+def _die() -> None:
+    """End this process by force, after those that it has begun."""
+    found = [os.getpid()]
+    for process in found:  # which grows meanwhile
+        for path in glob(f"/proc/{process}/task/*/children"):
+            try:
+                found += map(int, Path(path).read_text("ascii").split())
+            except OSError:
+                pass  # it has just ended
+    for process in reversed(found):
+        try:
+            os.kill(process, signal.SIGKILL)
+        except OSError:
+            pass  # so has this one
 
 
 def _end(number: int, frame: object) -> None:
