@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+import syncra
 from syncra import Dask, Ray
 from syncra._processes.births import guardian_pid
 from syncra._processes.idle import idle_pids
@@ -102,3 +107,60 @@ def busy_threads() -> int:
         name for name in names if name.startswith("syncra-") and name != "syncra-clock"
     ]
     return len(ours) - _pool.idle_count()
+
+
+SCRIPT = """
+    from syncra import Dask, Graph, Ray, task
+
+    class Boom(Exception):
+        pass
+
+    class Point:
+        def __init__(self, x):
+            self.x = x
+
+    @task(graph="script")
+    def make():
+        return Point(4)
+
+    @task(graph="script", dependencies=make)
+    def use(make):
+        return helper(make.x)
+
+    @task(graph="script", dependencies=make)
+    def bad(make):
+        raise Boom(make.x)
+
+    @task
+    def helper(x):
+        return x * 10
+
+    if __name__ == "__main__":
+        from syncra import get_graph
+
+        executor = EXECUTOR  # ended with the program
+        run = get_graph("script").run(executor=executor, on_error="continue")
+        print(run["use"], type(run["make"]) is Point, type(run.errors["bad"]) is Boom)
+        print(DIRECTORY)
+"""
+
+
+def output_of_script(
+    directory: Path, executor: str, shown: str, text: str = SCRIPT
+) -> str:
+    """Return what a script prints that uses an executor, and where that has files."""
+    script = directory / "script.py"
+    text = text.replace("EXECUTOR", executor).replace("DIRECTORY", shown)
+    script.write_text(textwrap.dedent(text), encoding="utf-8")
+    path = os.pathsep.join([str(Path(syncra.__file__).parents[1]), *sys.path])
+    found = subprocess.run(
+        [sys.executable, str(script)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stderr == ""
+    return found.stdout

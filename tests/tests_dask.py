@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import subprocess
 import time
 from contextvars import ContextVar
 from pathlib import Path
@@ -85,6 +86,11 @@ def begin_and_wait(began: str, path: str) -> str:
     return wait_for(path)
 
 
+def tell_process_and_wait(began: str, path: str) -> str:
+    note(began, str(os.getpid()))
+    return wait_for(path)
+
+
 def wait_until_told(began: str, told: str, context: Context) -> None:
     note(began)
     deadline = time.monotonic() + 60
@@ -116,3 +122,29 @@ def log(context: Context) -> None:
 
 def divide(by: int) -> float:
     return 1 / by
+
+
+def meet(path: str, others: int) -> None:
+    """Return when so many have come here."""
+    note(path)
+    deadline = time.monotonic() + 60
+    while len(Path(path).read_text("utf-8")) < others and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def wait_in_vain(began: str, ended: str) -> None:
+    note(began, str(os.getpid()))
+    try:
+        time.sleep(60)
+    finally:
+        note(ended)
+
+
+def refuse_to_end(began: str) -> None:
+    child = subprocess.Popen(["sleep", "600"])
+    note(began, f"{os.getpid()} {child.pid}")
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass

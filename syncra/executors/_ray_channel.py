@@ -137,8 +137,8 @@ class Channel:
             while self._read(0 if calls else None):
                 if not calls:
                     break
-            for call in calls:
-                call()
+            while calls:  # and keeps none, as it may keep a run
+                calls.pop(0)()
         for key in list(self._selector.get_map().values()):
             key.fileobj.close()  # type: ignore[union-attr]  # these are sockets
         self._wake.close()

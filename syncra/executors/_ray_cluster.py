@@ -19,11 +19,24 @@ if TYPE_CHECKING:
 #: What is alike for all that knows the same references: a process has one Ray.
 RAY = "ray"
 
-_guard = Lock()
-_present: Link | None = None
-#: Who the next connection is to belong to, and who the present one does.
-_claimed: RayConnection | None = None
-_owner: RayConnection | None = None
+
+class Process:
+    """Know the connection of this process.
+
+    Attributes:
+        link: the connection, if there is one.
+        owner: whose it is: it ends with that.
+        claimed: whose the next one is to be.
+    """
+
+    def __init__(self) -> None:
+        self.guard = Lock()
+        self.link: Link | None = None
+        self.owner: RayConnection | None = None
+        self.claimed: RayConnection | None = None
+
+
+_process = Process()
 
 
 class RayConnection:
@@ -42,47 +55,47 @@ class RayConnection:
     @property
     def link(self) -> Link | None:
         """Return the connection, if there is one."""
-        return _present
+        return _process.link
 
     def open(self) -> Link:
         """Return the connection."""
-        global _present, _owner, _claimed
-        with _guard:
+        with _process.guard:
             if self._is_closed:
                 raise ExecutorLost("this Ray executor has been closed", "Ray")
 
-            if _present is None or _present.lost:
-                maker = _claimed or self
-                _present = None
-                _present = Link(maker._address, maker._options)
-                _owner, _claimed = maker, None
-            if not _present.is_at(self._address):
+            link = _process.link
+            if link is None or link.lost:
+                if link is not None:
+                    link.close()  # or that may not be over yet
+                    _process.link = None
+                maker = _process.claimed or self
+                link = _process.link = Link(maker._address, maker._options)
+                _process.owner, _process.claimed = maker, None
+            if not link.is_at(self._address):
                 raise ValueError(
                     f"a process has one connection with Ray, and this one has it with "
-                    f"{_present.address}, so not with {self._address}: close that "
-                    f"before"
+                    f"{link.address}, so not with {self._address}: close that before"
                 )
 
-            return _present
+            return link
 
     def claim(self) -> None:
         """Have the next connection end with this."""
-        global _claimed
-        with _guard:
-            if _claimed is None and (_present is None or _present.lost):
-                _claimed = self
+        with _process.guard:
+            link = _process.link
+            if _process.claimed is None and (link is None or link.lost):
+                _process.claimed = self
 
     def close(self, waits: bool = True) -> None:
         """End the connection, if it was made for this."""
-        global _present, _owner, _claimed
-        with _guard:
+        with _process.guard:
             self._is_closed = True
-            if _claimed is self:
-                _claimed = None
-            if _owner is not self:
+            if _process.claimed is self:
+                _process.claimed = None
+            if _process.owner is not self:
                 return
 
-            link, _present, _owner = _present, None, None
+            link, _process.link, _process.owner = _process.link, None, None
         if link is not None:
             link.close() if waits else link.release()
 
@@ -251,7 +264,8 @@ def _meant_by(error: BaseException) -> BaseException:
         return CancelledError(str(error))
 
     if isinstance(error, known.RayTaskError):
-        return error.cause or error
+        cause: BaseException | None = error.cause
+        return cause or error
 
     died = (known.WorkerCrashedError, known.OutOfMemoryError, known.NodeDiedError)
     meant: BaseException = error

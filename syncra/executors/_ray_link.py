@@ -52,7 +52,8 @@ def versions():
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 #: How it may have been told who may talk to it.
 _AUTHENTICATION = {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}
-_token = ""
+#: The one that clusters of this process want, if they have wanted any.
+_tokens: list[str] = []
 
 
 class Link:
@@ -265,8 +266,6 @@ class Link:
             if not isinstance(error, ray.exceptions.ObjectStoreFullError):
                 return  # it goes on not to answer
 
-        #: What Ray is to cancel, when, and whether by force; by token.
-        self._late: dict[str, tuple[float, Any, bool]] = {}
         self._heard_at = clock()
         self._asked_at = None
 
@@ -276,10 +275,9 @@ class Link:
         self._raylet.close()
         self._head.close()
         try:
-            if self.is_own and self.lost and not is_closed:
-                self._kill()
             if not self.is_given or (self.lost and not is_closed):
-                self._ray.shutdown()
+                with self._patience():
+                    self._ray.shutdown()
             if not self.is_given:
                 self._silence(False)
         except Exception:
@@ -297,8 +295,19 @@ class Link:
             if hasattr(known, "_worker_logs_enabled"):
                 known._worker_logs_enabled = not is_silent
 
+    @contextmanager
+    def _patience(self) -> Iterator[None]:
+        """Kill what was started here, if it does not end."""
+        timer = threading.Timer(LATE, self._kill)
+        timer.daemon = True
+        if self.is_own:
+            timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
     def _kill(self) -> None:
-        """Kill what was started here and does not answer."""
         node = self._ray._private.worker._global_node
         if node is not None:
             node.kill_all_processes(check_alive=False, allow_graceful=False)
@@ -344,11 +353,10 @@ def _environment(is_own: bool) -> Iterator[None]:
 
     Its ports want a token, which Ray otherwise leaves in the home directory.
     """
-    global _token
     wanted = dict(_QUIET) if is_own else {}
     if is_own and not os.environ.keys() & _AUTHENTICATION:
-        _token = _token or token_hex(32)
-        wanted["RAY_AUTH_TOKEN"] = _token
+        _tokens[:] = _tokens or [token_hex(32)]
+        wanted["RAY_AUTH_TOKEN"] = _tokens[0]
     before = {name: os.environ.get(name) for name in (*wanted, *_AUTHENTICATION)}
     os.environ.update(wanted)
     try:

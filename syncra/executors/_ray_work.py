@@ -1,7 +1,7 @@
 """What a Ray worker calls for a parcel. It finds this by its name.
 
-News go to the run over a socket, which each worker process opens once: Ray itself has no
-way to tell anything before a task is over. What is to end is told over the same socket.
+News go to the run over a socket, which each worker process opens once: Ray itself has
+no way to tell anything before a task is over. The same socket tells what is to end.
 """
 
 from __future__ import annotations
@@ -195,4 +195,3 @@ def _name() -> tuple[str, str]:
         shown = f"process {process} on {host} (node {node[:8]})"
         _names.append((shown, f"{node}/{process}"))
     return _names[0]
-

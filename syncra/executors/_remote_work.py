@@ -129,7 +129,7 @@ def tell(token: str, positions: Iterable[int]) -> None:
 
 
 def is_function_told(token: str) -> bool:
-    """Return whether what runs of a parcel in this process is a function told to end."""
+    """Return whether a function of a parcel runs here that was told to end."""
     opened = _opened.get(token)
     return opened is not None and opened.is_function_told
 

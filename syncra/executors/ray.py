@@ -32,9 +32,9 @@ class Ray(Executor):
     """Run tasks on a Ray cluster.
 
     Without an address (RAY_ADDRESS is one too) it takes the Ray that this process is
-    connected with, or starts one on this machine when a task first needs it, and ends that with `close()`, at the
-    end of a `with`, or with the program. A process has one connection with Ray: all
-    executors of it share that, each with resources of its own.
+    connected with, or starts one on this machine when a task first needs it, and ends
+    that with `close()`, at the end of a `with`, or with the program. A process has one
+    connection with Ray: all its executors share that, each with its own resources.
 
     Results stay on the cluster. A result of more than 8 KiB travels here only if a task
     elsewhere reads it, if the run is to keep it by name, or if it is one that no task
@@ -43,8 +43,8 @@ class Ray(Executor):
     once, however many tasks read them.
 
     Functions and arguments travel as pickles: what can be imported by its name, all
-    else (of `__main__`, of notebooks) by value. Workers need the Ray, the Syncra and the
-    Python that the run has. Coroutine functions run there too, on asyncio.
+    else (of `__main__`, of notebooks) by value. Workers need the Ray, the Syncra and
+    the Python that the run has. Coroutine functions run there too, on asyncio.
 
     A task that is to end gets `TaskCancelled` raised in it, as in a process; if it goes
     on its worker is killed. The time of a task counts from when it is sent.
