@@ -10,6 +10,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,10 @@ def sent(engine, monkeypatch) -> list[int]:
 
 @pytest.fixture
 def everywhere(engine, tmp_path) -> Callable[[Callable[[], Any]], None]:
+    places = count()
+
     def call_everywhere(call: Callable[[], Any]) -> None:
-        path = str(tmp_path / f"met{id(call)}")
+        path = str(tmp_path / f"met{next(places)}")
         graph = Graph(executor=Ray(engine, batch=False))
         for place in range(2):
             graph.add(

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import subprocess
+import threading
 import time
 from contextvars import ContextVar
 from pathlib import Path
@@ -20,6 +21,10 @@ colour: ContextVar[str] = ContextVar("colour", default="none")
 
 def much() -> bytes:
     return bytes(MUCH)
+
+
+def much_with_lock() -> dict[str, object]:
+    return {"data": bytes(100_000), "lock": threading.Lock()}
 
 
 def length(data: bytes) -> int:

@@ -8,9 +8,11 @@ a function in each worker.
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -23,6 +25,7 @@ import pytest
 import tests_dask as functions
 from tests_helpers import states_of
 
+import syncra
 from syncra import Graph, Retry
 from syncra.errors import SerializationError, WorkerCrashed
 
@@ -122,6 +125,17 @@ def test_what_cannot_travel_costs_its_own_task(engine) -> None:
         assert isinstance(error, SerializationError)
         assert (error.task, error.stage) == (name, name)
     assert run.errors["argument"].path == "data['a']"
+
+
+def test_a_large_result_that_cannot_leave_its_worker(engine) -> None:
+    """Costs its own task too, where the engine has to send it; or is never sent."""
+    graph = Graph(executor=engine, on_error="continue")
+    graph.add(functions.much_with_lock)
+    graph.add(functions.length, dependencies="much_with_lock")
+    run = graph()
+    error = run.errors.get("much_with_lock")
+    assert error is None or isinstance(error, SerializationError)
+    assert (run.records["length"].state == "succeeded") == (error is None)
 
 
 def test_a_large_result_between_two_tasks_there_never_comes_here(engine) -> None:
@@ -294,3 +308,27 @@ def test_a_script_of_which_nothing_is_left(script) -> None:
     first, directory = script.splitlines()
     assert first == "40 True True"
     assert not Path(directory).exists()
+
+
+def test_the_census_is_the_same(engine, tmp_path) -> None:
+    """As in threads, of a part of the standard library; the files stay there."""
+    example = Path(__file__).parent.parent / "examples" / "census.py"
+    command = [
+        sys.executable,
+        str(example),
+        str(Path(json.__file__).parents[1] / "email"),
+    ]
+    path = os.pathsep.join([str(Path(syncra.__file__).parents[1]), *sys.path])
+    found = []
+    for executor in ("threads", engine.name):
+        written = tmp_path / f"{executor}.json"
+        subprocess.run(
+            [*command, "--executor", executor, "--json", str(written)],
+            env={**os.environ, "PYTHONPATH": path},
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
+        found.append(json.loads(written.read_bytes()))
+    assert found[0] == found[1]
+    assert found[0]["totals"]["files"] > 20

@@ -289,7 +289,7 @@ class Reporting(Lane):
 
     def _break(self, parcel: Parcel, error: BaseException) -> None:
         """Report what the end of a parcel by other hands means for its tasks."""
-        parcel.large = None
+        large, parcel.large = parcel.large, None
         flights = list(parcel.flights.values())
         if is_cancelled_error(error) and not parcel.is_withdrawn:
             why = self._cluster.lost()
@@ -298,6 +298,9 @@ class Reporting(Lane):
             self._lost = self._lost or str(error)
         elif isinstance(error, WorkerDied) and not self._is_to_blame(parcel, flights):
             return  # they are sent again
+        elif large is not None and not isinstance(error, (WorkerDied, CancelledError)):
+            name, cluster = self._work.name_of(large[0]), self._cluster.name
+            error = refusal(name, cluster, "result", error, "")
 
         parcel.flights.clear()
         for flight in flights:

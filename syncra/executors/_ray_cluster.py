@@ -8,7 +8,8 @@ from threading import Lock
 
 from ..errors import ExecutorLost
 from ._cluster_reports import ClusterLost, WorkerDied
-from ._ray_link import Link
+from ._ray_link import Link, import_ray
+from ._ray_work import packed, run, unpacked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,9 +132,6 @@ class RayCluster:
         self._remote: Any = None
 
     def connect(self) -> None:
-        from ._ray_link import import_ray
-        from ._ray_work import run
-
         self._link = self._connection.open()
         self.sends_levels = self._link.is_own
         remote = import_ray().remote(run)
@@ -209,7 +207,7 @@ class RayCluster:
         if link is None or link.lost:
             raise ConnectionError("Ray is not there")
 
-        return Held(link, ray.put(value))
+        return Held(link, ray.put(packed(value)))
 
     def get(self, handle: Any) -> Any:
         import ray
@@ -223,7 +221,7 @@ class RayCluster:
             )
 
         try:
-            return ray.get(handle.reference)
+            return unpacked(ray.get(handle.reference))
         except ray.exceptions.RayError as error:
             if isinstance(error, ray.exceptions.RayTaskError):
                 raise

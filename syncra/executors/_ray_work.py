@@ -7,7 +7,9 @@ no way to tell anything before a task is over. The same socket tells what is to 
 from __future__ import annotations
 
 import hmac
+import io
 import os
+import pickle
 import signal
 import socket
 from glob import glob
@@ -110,7 +112,7 @@ def run(parcel: bytes, token: str, address: Address, *needs: Any) -> tuple[None,
         None, and the one value that may have to stay here. The program looks at the
         first to see that this is over, and so does not get the other one.
     """
-    shown, name = _name()
+    _, name = _name()
     line = _line(address, name)
     if token in _withdrawn:
         del _withdrawn[token]
@@ -119,15 +121,41 @@ def run(parcel: bytes, token: str, address: Address, *needs: Any) -> tuple[None,
     def send(message: bytes, is_first: bool) -> None:
         line.send(token, message)
 
+    values = [unpacked(need) for need in needs]
     if get_ident() != main_thread().ident:
-        return None, _remote_work.run(parcel, token, needs, send, (shown, name))
+        return None, packed(_remote_work.run(parcel, token, values, send, _names[0]))
 
     signal.signal(SIGNAL, _end)  # and left there: it may come late
     _runs.update(token=token, thread=get_ident())
     try:
-        return None, _remote_work.run(parcel, token, needs, send, (shown, name))
+        return None, packed(_remote_work.run(parcel, token, values, send, _names[0]))
     finally:
         _runs.clear()
+
+
+def packed(value: Any) -> Any:
+    """Return a value as it is put into Ray's object store.
+
+    What Ray itself makes of a class of `__main__` is another class in each process.
+    """
+    if value is None:
+        return None
+
+    from cloudpickle import Pickler
+
+    buffers: list[pickle.PickleBuffer] = []
+    file = io.BytesIO()
+    Pickler(file, pickle.HIGHEST_PROTOCOL, buffer_callback=buffers.append).dump(value)
+    return [pickle.PickleBuffer(file.getbuffer()), *buffers]
+
+
+def unpacked(found: Any) -> Any:
+    """Return the value of what `packed` has returned."""
+    if found is None:
+        return None
+
+    data, *buffers = found
+    return pickle.loads(data, buffers=buffers)
 
 
 def _heed(token: str, said: bytes) -> None:
