@@ -1,11 +1,11 @@
 """What Syncra adds to a cluster: the same no-op tasks, through both.
 
-`python -m benchmarks.clusters` starts a Dask cluster of two processes and a Ray with two
-cores, and prints, for each shape of 2,000 tasks, seconds through `client.submit` or
-`f.remote` by hand, through Syncra, with and without small tasks travelling together, and
-how these compare. `--engine ray` takes one of them, `--rounds 5` says how often each is
-measured, of which the median counts. `--tasks 100000` has more tasks; then it prints what
-Syncra takes, and by hand only with `--by-hand`.
+`python -m benchmarks.clusters` starts a Dask cluster of two processes and a Ray with
+two cores, and prints, for each shape of 2,000 tasks, seconds through `client.submit` or
+`f.remote` by hand, through Syncra, with and without small tasks travelling together,
+and how these compare. `--engine ray` takes one of them; `--rounds 5` says how often
+each is measured; the median counts. `--tasks 100000` has more tasks; then it prints
+what Syncra takes, and by hand only with `--by-hand`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def shapes(tasks: int) -> dict[str, Shape]:
 
 def on_dask(executor: Any, shape: Shape) -> None:
     """Submit each task with the futures of others, as one does without Syncra."""
-    client, futures = executor.client, list[Any]()
+    client = executor.client
+    futures: list[Any] = []
     for sources in shape:
         given = [futures[source] for source in sources]
         futures.append(client.submit(nothing, *given, pure=False))
@@ -57,7 +58,8 @@ def on_ray(executor: Any, shape: Shape) -> None:
     """Submit each task with the references of others, as one does without Syncra."""
     import ray
 
-    remote, references = ray.remote(nothing), list[Any]()
+    remote = ray.remote(nothing)
+    references: list[Any] = []
     for sources in shape:
         references.append(remote.remote(*[references[source] for source in sources]))
     ray.get(references)
