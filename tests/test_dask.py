@@ -17,8 +17,6 @@ from typing import Any
 
 import psutil
 import pytest
-from sybil import Sybil
-from sybil.parsers.markdown import PythonCodeBlockParser
 
 distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 
@@ -314,13 +312,3 @@ def test_fault_136_a_scheduler_that_is_not_there() -> None:
 def test_options_of_a_cluster_that_is_there(dask) -> None:
     with pytest.raises(TypeError, match="n_workers: options of a cluster"):
         Dask(dask, n_workers=3)
-
-
-def test_the_page_about_clusters(monkeypatch) -> None:
-    """Its Python blocks run one after another, as a reader would."""
-    page = Path(__file__).parent.parent / "docs" / "clusters.md"
-    document = Sybil([PythonCodeBlockParser()], encoding="utf-8").parse(page)
-    examples = list(document.examples())
-    assert len(examples) >= 3
-    for example in examples:
-        example.evaluate()

@@ -16,6 +16,8 @@ from typing import Any
 
 import psutil
 import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 
@@ -146,6 +148,17 @@ def test_ray_is_not_told_of_strangers(engine) -> None:
         assert len(stranger.recv(100)) == 32
         stranger.sendall(bytes(32) + b"\x01\x00\x00\x00x")
         assert stranger.recv(1) == b""
+
+
+def test_the_page_about_clusters(engine) -> None:
+    """Its Python blocks run one after another, on the Ray that is there already."""
+    pytest.importorskip("distributed", reason="the page has blocks with Dask")
+    page = Path(__file__).parent.parent / "docs" / "clusters.md"
+    document = Sybil([PythonCodeBlockParser()], encoding="utf-8").parse(page)
+    examples = list(document.examples())
+    assert len(examples) >= 4
+    for example in examples:
+        example.evaluate()
 
 
 # What is to end.

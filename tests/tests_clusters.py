@@ -110,6 +110,7 @@ def busy_threads() -> int:
 
 
 SCRIPT = """
+    import os
     from syncra import Dask, Graph, Ray, task
 
     class Boom(Exception):
@@ -142,7 +143,45 @@ SCRIPT = """
         run = get_graph("script").run(executor=executor, on_error="continue")
         print(run["use"], type(run["make"]) is Point, type(run.errors["bad"]) is Boom)
         print(DIRECTORY)
+
+        # What a notebook has done with the same.
+        os.environ["IPYTHONDIR"] = os.path.dirname(__file__)
+        from IPython.core.interactiveshell import InteractiveShell
+
+        shell = InteractiveShell.instance()
+        shell.history_manager.enabled = False
+        shell.push({"executor": executor})
+        for cell in CELLS:
+            shell.run_cell(cell).raise_error()
 """
+
+CELLS = [
+    """
+from syncra import Graph
+
+class Pair:
+    def __init__(self, first, second):
+        self.first, self.second = first, second
+
+graph = Graph("notebook", executor=executor)
+
+@graph.task
+def make():
+    return Pair(6, bytes(100_000))
+""",
+    """
+def helper(number):
+    return number * 7
+
+@graph.task(dependencies=make)
+async def answer(make):
+    return helper(make.first)
+""",
+    """
+run = graph.run()
+print(run["answer"], type(run["make"]) is Pair)
+""",
+]
 
 
 def output_of_script(
@@ -151,6 +190,7 @@ def output_of_script(
     """Return what a script prints that uses an executor, and where that has files."""
     script = directory / "script.py"
     text = text.replace("EXECUTOR", executor).replace("DIRECTORY", shown)
+    text = text.replace("CELLS", repr(CELLS))
     script.write_text(textwrap.dedent(text), encoding="utf-8")
     path = os.pathsep.join([str(Path(syncra.__file__).parents[1]), *sys.path])
     found = subprocess.run(

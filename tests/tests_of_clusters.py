@@ -304,9 +304,10 @@ def test_options_are_checked(engine) -> None:
 
 
 def test_a_script_of_which_nothing_is_left(script) -> None:
-    """Functions and classes of `__main__`; the cluster ends with the program."""
-    first, directory = script.splitlines()
+    """Functions and classes of `__main__` and of a notebook; large values of them."""
+    first, directory, notebook = script.splitlines()
     assert first == "40 True True"
+    assert notebook == "42 True"
     assert not Path(directory).exists()
 
 
