@@ -113,7 +113,8 @@ class Report:
 
 #: The parcels that are being worked on in this process, by token.
 _opened: dict[str, Opened] = {}
-_functions: dict[bytes, Callable[..., Any]] = {}
+#: By their pickle, and the digest of their code where the run is.
+_functions: dict[tuple[bytes, str], Callable[..., Any]] = {}
 _settings: dict[bytes, Context] = {}
 #: What arguments may refer to while they are unpickled.
 _given = local()
@@ -303,7 +304,7 @@ def _function(packed: bytes, digest: str) -> Callable[..., Any]:
         packed: its pickle.
         digest: of its code; "" if it is not looked up here.
     """
-    known = _functions.get(packed)
+    known = _functions.get((packed, digest))
     if known is not None:
         return known
 
@@ -319,7 +320,7 @@ def _function(packed: bytes, digest: str) -> Callable[..., Any]:
 
     if len(_functions) >= _MOST_KNOWN:
         _functions.clear()
-    _functions[packed] = function
+    _functions[packed, digest] = function
     return function
 
 
