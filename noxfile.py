@@ -103,8 +103,9 @@ def tests(session: nox.Session) -> None:
 def clusters(session: nox.Session) -> None:
     """Run tasks on real clusters; on one Python only, since they take their time."""
     session.install(".", *dependencies("clusters"))
-    files = ("tests/test_dask.py", "tests/test_dask_contract.py")
-    session.run("pytest", *files, *session.posargs)
+    for engine in ("dask", "ray"):
+        files = (f"tests/test_{engine}.py", f"tests/test_{engine}_contract.py")
+        session.run("pytest", *files, *session.posargs)
 
 
 @nox.session(python="3.11")

@@ -21,6 +21,9 @@ the time that a task waits for a core, and without its way to a process and back
 core may be slower while others are busy too. So `--compare` parses everything once more
 in a plain loop, and the line says how long that took, by the clock.
 
+With `--executor dask` or `ray` all tasks run on a cluster that is started for it, and
+what files have in them stays there.
+
 The graph of the module, `graph`, is another way to the same result. Its tasks are there
 before anybody knows of a tree, so each has a share of the files, which it reads and
 parses. It is what a command runs:
@@ -43,7 +46,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, astuple, dataclass, field
 from datetime import timedelta
 from importlib.util import resolve_name
@@ -51,9 +54,10 @@ from pathlib import Path, PurePosixPath
 
 import anyio
 
-from syncra import Graph, Processes, Run, Task
+from syncra import Dask, Graph, Processes, Ray, Run, Task
 
-EXECUTORS = ("auto", "sequential", "threads", "processes")
+CLUSTERS = {"dask": Dask, "ray": Ray}
+EXECUTORS = ("auto", "sequential", "threads", "processes", *CLUSTERS)
 EXCLUDED = {"site-packages", "dist-packages", "__pycache__"}
 LOGGER = logging.getLogger("census")
 FEW = 20  # files that are read and parsed by one task
@@ -134,6 +138,24 @@ def content_of(path: Path) -> bytes | OSError:
 
 def parse(package: str, contents: dict[str, bytes | OSError], *, top: int) -> Count:
     """Parse files of one package and count what is in them."""
+    return count_files(package, contents, top, PARSER)
+
+
+def parse_apart(
+    package: str, contents: dict[str, bytes | OSError], *, top: int
+) -> Count:
+    """Do the same in another process, which has its own filters of warnings."""
+    ignore_warnings_about_files()
+    return count_files(package, contents, top, nullcontext())
+
+
+def count_files(
+    package: str,
+    contents: dict[str, bytes | OSError],
+    top: int,
+    parser: AbstractContextManager[object],
+) -> Count:
+    """Count what is in files of one package; `parser` is held while one is parsed."""
     began = time.thread_time()
     count = Count(package)
     for path, content in contents.items():
@@ -142,7 +164,7 @@ def parse(package: str, contents: dict[str, bytes | OSError], *, top: int) -> Co
             if isinstance(content, OSError):
                 raise content
 
-            with PARSER:
+            with parser:
                 tree = ast.parse(content, path)
         except Exception as error:  # files break `ast` in more ways than SyntaxError
             count.size.broken += 1
@@ -155,14 +177,6 @@ def parse(package: str, contents: dict[str, bytes | OSError], *, top: int) -> Co
     count.seconds = time.thread_time() - began
     LOGGER.info("%s: %d files, %d lines", package, count.size.files, count.size.lines)
     return count
-
-
-def parse_apart(
-    package: str, contents: dict[str, bytes | OSError], *, top: int
-) -> Count:
-    """Do the same in another process, which has its own filters of warnings."""
-    ignore_warnings_about_files()
-    return parse(package, contents, top=top)
 
 
 def join(*counts: Count) -> Count:
@@ -220,12 +234,15 @@ def census(
     return Census(totals, packages, imports, cycles, longest, broken)
 
 
-def build_graph(root: Path, processes: Processes | None = None) -> Graph:
+def build_graph(
+    root: Path, processes: Processes | None = None, is_apart: bool = False
+) -> Graph:
     """Return the graph that takes the census of `root`; its one input is `top`.
 
     Parameters:
         root: directory of the Python tree.
         processes: where files are parsed, if not where all else is done.
+        is_apart: whether they are parsed in other processes anyway.
 
     Raises:
         ValueError: if `root` is not a directory or has no Python files.
@@ -235,7 +252,7 @@ def build_graph(root: Path, processes: Processes | None = None) -> Graph:
     def add_count(package: str, label: str, paths: Sequence[str]) -> Task[..., Count]:
         files = {"root": root, "paths": paths}
         return graph.add(
-            parse_apart if processes else parse,
+            parse_apart if processes or is_apart else parse,
             name=f"parse:{label}",
             dependencies=graph.add(read, name=f"read:{label}", kwargs=files),
             kwargs={"package": package},
@@ -439,6 +456,11 @@ def table(title: str, rows: Iterable[tuple[int | str, ...]]) -> str:
     return "\n".join(lines)
 
 
+def executor_of(name: str) -> AbstractContextManager[str | Dask | Ray]:
+    """Return what runs the tasks: a cluster, or what is known by its name."""
+    return CLUSTERS[name]() if name in CLUSTERS else nullcontext(name)
+
+
 def ignore_warnings_about_files() -> None:
     """Have the parser not warn of what is in the files."""
     for about_files in (SyntaxWarning, DeprecationWarning):
@@ -472,13 +494,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     processes = Processes() if options.executor == "processes" else None
     began = time.perf_counter()
     try:
-        graph = build_graph(root, processes)
+        graph = build_graph(root, processes, options.executor in CLUSTERS)
     except ValueError as error:
         print(f"census: {error}", file=sys.stderr)
         return 2
 
-    others = "auto" if processes else options.executor
-    run = graph.run({"top": options.top}, executor=others)
+    with executor_of("auto" if processes else options.executor) as executor:
+        run = graph.run({"top": options.top}, executor=executor)
     found: Census = run["census"]
     seconds = time.perf_counter() - began
     data = {"root": str(root), "python": version, **asdict(found)}

@@ -230,12 +230,22 @@ def check_yaml(run: Run, into: Path) -> None:
 def check_dask(run: Run, into: Path) -> None:
     """Tasks run on a cluster, which is started for that, and ended."""
     with syncra.Dask(n_workers=1) as cluster:
-        graph = Graph("cluster", executor=cluster)
-        graph.add(numbers, kwargs={"count": 3})
-        graph.add(len, name="count", dependencies="numbers")
-        found = graph.run()
+        runs_on(cluster, "dask")
+
+
+def check_ray(run: Run, into: Path) -> None:
+    """Tasks run on a cluster, which is started for that, and ended."""
+    with syncra.Ray(init={"num_cpus": 1}) as cluster:
+        runs_on(cluster, "ray")
+
+
+def runs_on(cluster: syncra.Dask | syncra.Ray, name: str) -> None:
+    graph = Graph("cluster", executor=cluster)
+    graph.add(numbers, kwargs={"count": 3})
+    graph.add(len, name="count", dependencies="numbers")
+    found = graph.run()
     assert found["count"] == 3
-    assert found.records["count"].executor == "dask"
+    assert found.records["count"].executor == name
 
 
 CHECKS: dict[str, Callable[[Run, Path], None]] = {

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .executors import Coroutines as Coroutines
     from .executors import Dask as Dask
     from .executors import Processes as Processes
+    from .executors import Ray as Ray
     from .executors import Sequential as Sequential
     from .executors import Threads as Threads
 
@@ -57,6 +58,7 @@ _HOMES = {
     "Input": "_inputs",
     "Processes": "executors",
     "Progress": "_records",
+    "Ray": "executors",
     "Report": "_report",
     "Retry": "_core.policy",
     "Run": "_run",
@@ -86,6 +88,7 @@ __all__ = [
     "Input",
     "Processes",
     "Progress",
+    "Ray",
     "Report",
     "Retry",
     "Run",

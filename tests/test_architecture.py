@@ -90,10 +90,13 @@ FLOORS = (
     {"executors._desk", "executors.foreign", "executors.sequential"},
     {"executors.processes"},
     # Clusters: what runs there; parcels; what comes back; the lane; engines.
-    {"executors._cluster_reports", "executors._dask_work", "executors._packing"},
-    {"executors._cluster_sending", "executors._dask_cluster"},
-    {"executors._cluster"},
-    {"executors.dask"},
+    {"executors._cluster_reports", "executors._dask_work", "executors._packing"}
+    | {"executors._ray_work"},
+    {"executors._cluster_sending", "executors._dask_cluster"}
+    | {"executors._ray_channel", "executors._ray_witness"},
+    {"executors._cluster", "executors._ray_link"},
+    {"executors._ray_cluster"},
+    {"executors.dask", "executors.ray"},
     {"executors"},
     # What a graph is.
     {"observers", "observers._base", "observers._log_file"},

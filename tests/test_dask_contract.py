@@ -1,11 +1,7 @@
-"""The contract suite over a Dask cluster with worker processes.
-
-Every test of these files that runs graphs in each way there is runs here too.
-"""
+"""The contract suite over a Dask cluster with worker processes."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,24 +9,12 @@ import pytest
 
 pytest.importorskip("distributed", reason="Dask is not installed")
 
-import test_failure
-import test_limits_and_order
-import test_run
-import test_wiring
 from conftest import Runner, awaited, blocking, with_asyncio
 from tests_clusters import cluster, free_workers, no_leaks  # noqa: F401
+from tests_contract_on_clusters import contract
 
 #: A name with "processes" tells that tasks share no memory with tests.
 WAYS = ("dask-processes", "asyncio-dask-processes")
-
-#: Their tasks count attempts in memory, and each of these may have another worker.
-COUNTING = {
-    "test_a_clean_up_task_is_retried_after_a_failure",
-    "test_retry_gives_up_after_the_last_attempt",
-    "test_retry_goes_on_until_it_succeeds",
-    "test_rollback_has_the_options_of_its_task",
-    "test_the_note_says_which_attempt_failed",
-}
 
 
 @pytest.fixture(params=WAYS)
@@ -42,22 +26,4 @@ def run(request: pytest.FixtureRequest, cluster: Any) -> Iterator[Runner]:
     free_workers(cluster)
 
 
-def of_contract(found: Any) -> bool:
-    """Return whether something is a test of the contract, or a fixture for one."""
-    if not inspect.isfunction(found):
-        return type(found).__name__ == "FixtureFunctionDefinition"
-
-    if not found.__name__.startswith("test_") or found.__name__ in COUNTING:
-        return False
-
-    marks = getattr(found, "pytestmark", ())
-    if any(mark.name == "parametrize" and mark.args[0] == "run" for mark in marks):
-        return False  # it says itself where it runs
-
-    return bool({"run", "ended"} & inspect.signature(found).parameters.keys())
-
-
-for module in (test_run, test_failure, test_wiring, test_limits_and_order):
-    for name, found in vars(module).items():
-        if name not in globals() and of_contract(found):
-            globals()[name] = found
+globals().update(contract(globals()))

@@ -32,7 +32,7 @@ from conftest import with_asyncio
 from tests_foreign import Bare, Held, Synchronous
 from tests_helpers import states_of
 
-from syncra import Dask, Graph, Retry, Run
+from syncra import Dask, Graph, Ray, Retry, Run
 from syncra.errors import (
     MissingExtraError,
     RemoteTaskError,
@@ -634,14 +634,16 @@ def test_a_pool_that_lets_nothing_through(release) -> None:
     assert isinstance(run.errors["exit"], SystemExit)
 
 
-def test_an_engine_that_is_not_installed(monkeypatch) -> None:
+@pytest.mark.parametrize(("engine", "library"), [(Dask, "distributed"), (Ray, "ray")])
+def test_an_engine_that_is_not_installed(monkeypatch, engine, library) -> None:
     """The message says how to install it."""
-    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.setitem(sys.modules, library, None)
+    extra = engine.__name__.lower()
     with pytest.raises(
-        MissingExtraError, match=r"pip install 'syncra\[dask\]'"
+        MissingExtraError, match=rf"pip install 'syncra\[{extra}\]'"
     ) as told:
-        Dask()
-    assert told.value.extra == "dask"
+        engine()
+    assert told.value.extra == extra
 
 
 # Pools of processes.

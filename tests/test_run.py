@@ -242,6 +242,7 @@ def test_records_tell_what_became_of_each_task(run) -> None:
             "coroutines",
             "dask",
             "processes",
+            "ray",
             "ThreadPoolExecutor",
         }
     assert records["end"].started_at >= records["start"].started_at

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import subprocess
+import threading
 import time
 from contextvars import ContextVar
 from pathlib import Path
@@ -19,6 +21,10 @@ colour: ContextVar[str] = ContextVar("colour", default="none")
 
 def much() -> bytes:
     return bytes(MUCH)
+
+
+def much_with_lock() -> dict[str, object]:
+    return {"data": bytes(100_000), "lock": threading.Lock()}
 
 
 def length(data: bytes) -> int:
@@ -85,6 +91,11 @@ def begin_and_wait(began: str, path: str) -> str:
     return wait_for(path)
 
 
+def tell_process_and_wait(began: str, path: str) -> str:
+    note(began, str(os.getpid()))
+    return wait_for(path)
+
+
 def wait_until_told(began: str, told: str, context: Context) -> None:
     note(began)
     deadline = time.monotonic() + 60
@@ -116,3 +127,29 @@ def log(context: Context) -> None:
 
 def divide(by: int) -> float:
     return 1 / by
+
+
+def meet(path: str, others: int) -> None:
+    """Return when so many have come here."""
+    note(path)
+    deadline = time.monotonic() + 60
+    while len(Path(path).read_text("utf-8")) < others and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def wait_in_vain(began: str, ended: str) -> None:
+    note(began, str(os.getpid()))
+    try:
+        time.sleep(60)
+    finally:
+        note(ended)
+
+
+def refuse_to_end(began: str) -> None:
+    child = subprocess.Popen(["sleep", "600"])
+    note(began, f"{os.getpid()} {child.pid}")
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .dask import Dask
     from .foreign import Foreign
     from .processes import Processes
+    from .ray import Ray
 
     #: What users give as `executor=`.
     AnyExecutor: TypeAlias = str | Executor | concurrent.futures.Executor
@@ -31,6 +32,7 @@ __all__ = [
     "Foreign",
     "Lane",
     "Processes",
+    "Ray",
     "Sequential",
     "Threads",
     "resolve",
@@ -128,6 +130,12 @@ def __getattr__(name: str) -> object:
         from .processes import Processes
 
         return Processes
+
+    if name == "Ray":
+        from .ray import Ray
+
+        return Ray
+
     if name == "Foreign":  # needs concurrent.futures
         from .foreign import Foreign
 

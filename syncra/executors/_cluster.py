@@ -111,7 +111,7 @@ class ClusterLane(Sending):
         if parcel is None or not parcel.worker or len(parcel.tasks) > 1:
             return True
 
-        return bool(self._work.compiled.is_async[task])
+        return self._cluster.can_kill or bool(self._work.compiled.is_async[task])
 
     def abandon(self, task: int, worker: Worker) -> bool:
         assert isinstance(worker, Flight)
@@ -119,7 +119,8 @@ class ClusterLane(Sending):
         parcel = worker.parcel
         self.vacant = True
         self._post(self._give_up, worker)
-        return parcel is not None and bool(parcel.worker)
+        goes_on = parcel is not None and bool(parcel.worker)
+        return goes_on and not self._cluster.can_kill
 
     def over(self) -> None:
         self._is_over = True
@@ -160,6 +161,9 @@ class ClusterLane(Sending):
         if flight in self._waiting:
             self._waiting.remove(flight)
         parcel = flight.parcel
+        if parcel is not None and parcel.worker and self._cluster.can_kill:
+            # Others of it have no end that is known, and so are sent again.
+            self._cluster.kill(parcel.address, parcel.handle)
         if parcel is None or not all(
             one.is_given_up for one in parcel.flights.values()
         ):
@@ -173,7 +177,7 @@ class ClusterLane(Sending):
     def _forget(self) -> None:
         """Let go of everything at the end of the run."""
         for parcel in self._parcels:
-            if parcel.handle is not None:
+            if parcel.handle is not None and not parcel.is_reported:
                 self._cluster.withdraw(parcel.handle)
         for known in (self._parcels, self._planned, self._early, self._sent):
             known.clear()
@@ -256,7 +260,7 @@ class ClusterLane(Sending):
             if self._waiting:
                 flight = self._waiting.popleft()
             else:
-                flight = Flight(self._cluster.name)
+                flight = Flight(self._cluster.name, self._cluster.can_kill)
                 task = work.enter(self, flight)
                 if task < 0:
                     return None

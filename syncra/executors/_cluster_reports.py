@@ -35,11 +35,13 @@ if TYPE_CHECKING:
             name: what records and messages call it.
             key: equal for those that know one another's handles.
             sends_levels: whether its workers may take over the levels of loggers.
+            can_kill: whether it ends a task by force.
         """
 
         name: str
         key: object
         sends_levels: bool
+        can_kill: bool
 
         def connect(self) -> None:
             """Be ready, or raise why not. May take its time."""
@@ -71,6 +73,9 @@ if TYPE_CHECKING:
 
         def withdraw(self, handle: Any) -> None:
             """Take a parcel back that has not begun. Does not wait."""
+
+        def kill(self, address: str, handle: Any) -> None:
+            """End a worker that is at a parcel, if it can. Does not wait."""
 
         def tell(self, address: str, token: str, positions: Sequence[int]) -> None:
             """Have a worker call `_remote_work.tell`. Does not wait."""
@@ -284,7 +289,7 @@ class Reporting(Lane):
 
     def _break(self, parcel: Parcel, error: BaseException) -> None:
         """Report what the end of a parcel by other hands means for its tasks."""
-        parcel.large = None
+        large, parcel.large = parcel.large, None
         flights = list(parcel.flights.values())
         if is_cancelled_error(error) and not parcel.is_withdrawn:
             why = self._cluster.lost()
@@ -293,6 +298,9 @@ class Reporting(Lane):
             self._lost = self._lost or str(error)
         elif isinstance(error, WorkerDied) and not self._is_to_blame(parcel, flights):
             return  # they are sent again
+        elif large is not None and not isinstance(error, (WorkerDied, CancelledError)):
+            name, cluster = self._work.name_of(large[0]), self._cluster.name
+            error = refusal(name, cluster, "result", error, "")
 
         parcel.flights.clear()
         for flight in flights:

@@ -170,6 +170,7 @@ class DaskCluster:
     """
 
     name = "Dask"
+    can_kill = False
 
     def __init__(self, connection: DaskConnection, options: Mapping[str, Any]) -> None:
         self._connection = connection
@@ -217,6 +218,9 @@ class DaskCluster:
         self._connection.listeners[token] = partial(self._end_late, token)
         if client.status == "running":
             client.loop.add_callback(client._cancel, [handle])
+
+    def kill(self, address: str, handle: Any) -> None:
+        raise NotImplementedError  # see can_kill
 
     def _end_late(self, token: str, message: bytes) -> None:
         """Have a parcel end that was begun with just when it was taken back."""

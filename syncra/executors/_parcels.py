@@ -22,6 +22,7 @@ class Flight:
 
     Attributes:
         cluster: what the cluster is called.
+        is_killed: whether its worker is killed when it is given up.
         task: id of the task.
         where: the worker that has it, "" if that is not known.
         parcel: what it was sent with, or None.
@@ -34,14 +35,16 @@ class Flight:
         "cluster",
         "delivered",
         "is_given_up",
+        "is_killed",
         "is_revoked",
         "parcel",
         "task",
         "where",
     )
 
-    def __init__(self, cluster: str) -> None:
+    def __init__(self, cluster: str, is_killed: bool) -> None:
         self.cluster = cluster
+        self.is_killed = is_killed
         self.bind(-1)
 
     def bind(self, task: int) -> None:
@@ -59,6 +62,9 @@ class Flight:
         """Return what becomes of its task where that is given up."""
         if self.parcel is None or not self.parcel.worker:
             return f"it had not begun on {self.cluster}"
+
+        if self.is_killed:
+            return f"its worker was killed: {self.where}"
 
         return (
             f"what runs on {self.where} cannot be ended from here: it was abandoned, "

@@ -63,6 +63,11 @@ class Opened:
                 loop = self._running.get_loop()
                 loop.call_soon_threadsafe(self._running.cancel)
 
+    @property
+    def is_function_told(self) -> bool:
+        """Return whether a function runs, no coroutine, that was told to end."""
+        return self._running is None and self.present in self.told
+
     def runs_as(self, task: Task[Any] | None) -> None:
         """Take note of the asyncio task that a coroutine runs as; None: it is over."""
         with self._lock:
@@ -108,7 +113,8 @@ class Report:
 
 #: The parcels that are being worked on in this process, by token.
 _opened: dict[str, Opened] = {}
-_functions: dict[bytes, Callable[..., Any]] = {}
+#: By their pickle, and the digest of their code where the run is.
+_functions: dict[tuple[bytes, str], Callable[..., Any]] = {}
 _settings: dict[bytes, Context] = {}
 #: What arguments may refer to while they are unpickled.
 _given = local()
@@ -121,6 +127,12 @@ def tell(token: str, positions: Iterable[int]) -> None:
     opened = _opened.get(token)
     if opened is not None:
         opened.tell(positions)
+
+
+def is_function_told(token: str) -> bool:
+    """Return whether a function of a parcel runs here that was told to end."""
+    opened = _opened.get(token)
+    return opened is not None and opened.is_function_told
 
 
 def given(kind: str, position: int, part: tuple[str, int] | None = None) -> Any:
@@ -292,7 +304,7 @@ def _function(packed: bytes, digest: str) -> Callable[..., Any]:
         packed: its pickle.
         digest: of its code; "" if it is not looked up here.
     """
-    known = _functions.get(packed)
+    known = _functions.get((packed, digest))
     if known is not None:
         return known
 
@@ -308,7 +320,7 @@ def _function(packed: bytes, digest: str) -> Callable[..., Any]:
 
     if len(_functions) >= _MOST_KNOWN:
         _functions.clear()
-    _functions[packed] = function
+    _functions[packed, digest] = function
     return function
 
 
