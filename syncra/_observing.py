@@ -328,6 +328,7 @@ class Observing:
                 self._turn += 1
                 if call[1]:
                     late = self._give_up(call[0])
+                    self._call = None  # or it is found again until the next one begins
                 else:
                     self._turn -= 1
             turn = self._turn

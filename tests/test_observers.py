@@ -14,6 +14,8 @@ from tests_helpers import in_a_script
 
 import syncra._observing as observing
 from syncra import DontRetry, Graph, Retry, Run, Skip, State
+from syncra._alarm import call_at
+from syncra._clock import clock
 from syncra._interpreter import has_gil
 from syncra.observers import Observer, ObserverError
 
@@ -258,6 +260,29 @@ def test_fault_11_an_observer_that_hangs_is_given_up(run, event) -> None:
         assert hanging.calls == calls[event]
     finally:
         hanging.go_on.set()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_fault_11_one_that_hangs_is_given_up_once_however_slow_the_log_is() -> None:
+    """The clock looks again and again while a handler takes its time."""
+
+    class Slow(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            looked = threading.Event()
+            call_at(clock() + observing.PATIENCE, looked.set)
+            assert looked.wait(60)
+
+    logger, handler = logging.getLogger("syncra.observers"), Slow()
+    hanging, behind = Hanging("run_started"), Diary()
+    logger.addHandler(handler)
+    try:
+        found = pair().run(observers=[hanging, behind])
+    finally:
+        hanging.go_on.set()
+        logger.removeHandler(handler)
+    assert behind.pages[1:] == PLAIN[1:]
+    (listed,) = found.observer_errors
+    assert (listed.observer, listed.event) == (hanging, "run_started")
 
 
 @pytest.mark.usefixtures("impatient")
