@@ -16,7 +16,7 @@ from nox.command import CommandFailed
 
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "typing", "docs", "tests"]
+nox.options.sessions = ["lint", "typing", "docs", "tests", "clusters"]
 # An interpreter that is not on the machine is no failure; it is printed below.
 nox.options.error_on_missing_interpreters = False
 

@@ -240,6 +240,7 @@ def check_ray(run: Run, into: Path) -> None:
 
 
 def runs_on(cluster: syncra.Dask | syncra.Ray, name: str) -> None:
+    """Have a graph run by that executor."""
     graph = Graph("cluster", executor=cluster)
     graph.add(numbers, kwargs={"count": 3})
     graph.add(len, name="count", dependencies="numbers")
