@@ -72,6 +72,6 @@ def test_a_run_in_the_background_is_followed_from_a_loop(library: str) -> None:
         names = [record.name async for record in run.as_completed()]
         assert names.index("slow") < names.index("behind")
         assert sorted(names) == ["behind", "fast", "slow"]
-        assert run.done
+        assert (await run).ok
 
     anyio.run(main, backend=library)
