@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ import trio
 
 from syncra import Graph, Run, _alarm
 from syncra._processes.births import guardian_pid
+from syncra._processes.child import Child
 from syncra._processes.idle import idle_pids
 from syncra.executors import Threads, _pool
 
@@ -96,16 +98,17 @@ def run(request: pytest.FixtureRequest) -> Runner:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have the one thread measured that `threading` does not know of.
+    """Have measured what a measurement of coverage cannot see by itself.
 
-    What measures coverage asks `threading` to trace each thread, and the clock of all
-    runs is started without that.
+    It asks `threading` to trace each thread, and the clock of all runs is started
+    without that. It writes down what a process has run at the end of that, and worker
+    processes are killed.
     """
     trace = threading.gettrace()
     if trace is None:
         return
 
-    start = _alarm.start_new_thread
+    start, close = _alarm.start_new_thread, Child.close
 
     def start_traced(function: Callable[..., Any], arguments: Any) -> int:
         def traced() -> None:
@@ -114,7 +117,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
         return start(traced, ())
 
+    def close_when_written(child: Child) -> None:
+        birth = child._birth
+        if birth is not None and not child.in_hand:
+            child._connection.shutdown(socket.SHUT_WR)  # then it ends by itself
+            birth.wait()
+        close(child)
+
     _alarm.start_new_thread = start_traced
+    Child.close = close_when_written  # type: ignore[method-assign]
 
 
 def pytest_collection_modifyitems(

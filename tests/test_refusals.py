@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+from typing_extensions import TypeAliasType
 
 from syncra import Graph
-from syncra._conversion import ConversionError, from_json
+from syncra._annotations import type_name
+from syncra._conversion import ConversionError, from_json, from_text
 from syncra.errors import GraphError, TaskNotFoundError, UnknownDependencyError
 
 
@@ -147,3 +149,76 @@ def test_none_where_only_none_is_expected() -> None:
     assert from_json(None, type(None)) is None
     with pytest.raises(ConversionError):
         from_json(0, type(None))
+
+
+T = TypeVar("T", bound=int)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text", "value"),
+    [
+        (TypeAliasType("Numbers", list[int]), "[1, 2]", [1, 2]),
+        (T, "3", 3),
+    ],
+)
+def test_annotations_that_stand_for_others(
+    annotation: Any, text: str, value: object
+) -> None:
+    assert from_text(text, annotation) == value
+
+
+@pytest.mark.parametrize(
+    ("annotation", "name"),
+    [
+        (None, ""),
+        (type(None), "None"),
+        ("Rows", "Rows"),
+        (list[Positive], "list[Positive]"),
+    ],
+)
+def test_names_of_annotations(annotation: object, name: str) -> None:
+    assert type_name(annotation) == name
+
+
+def test_a_command_with_all_that_a_file_can_say_of_it() -> None:
+    """It is written down, and comes back the same."""
+    graph = Graph("commands")
+    graph.command(
+        ["curl", "{token}", "{{}}"],
+        name="fetch",
+        redact=["{token}"],
+        max_output=100,
+        cwd="/tmp/{place}",
+        check=False,
+    )
+    said = graph.to_dict()
+    (command,) = said["tasks"]
+    assert command["redact"] == ["{token}"]
+    assert command["max_output"] == 100
+    assert command["check"] is False
+    assert command["command"] == ["curl", "{token}", "{{}}"]
+    assert Graph.from_dict(said, allow_commands=True).to_dict() == said
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({1: "one"}, "keys that are no texts"),
+        (float("inf"), "holds inf, which JSON does not have"),
+        ([object()], "holds a object"),
+    ],
+)
+def test_constants_that_no_file_can_hold(value: object, words: str) -> None:
+    graph = Graph("constants")
+    graph.add(two, kwargs={"one": value})
+    with pytest.raises(GraphError, match=words):
+        graph.to_dict()
+
+
+def test_a_constant_that_holds_itself() -> None:
+    circle: list[Any] = []
+    circle.append(circle)
+    graph = Graph("circle")
+    graph.add(two, kwargs={"one": circle})
+    with pytest.raises(GraphError, match="a million values, or itself"):
+        graph.to_dict()
