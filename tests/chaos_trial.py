@@ -22,7 +22,7 @@ from chaos_mixed import Killer, MixedTasks, is_alive
 from chaos_schedules import Schedule
 from chaos_tasks import EXECUTORS, Tasks
 
-from syncra import Run, _run
+from syncra import Run, _calling
 from syncra._processes.births import guardian_pid
 from syncra._processes.idle import idle_pids
 from syncra.executors import _pool
@@ -76,7 +76,7 @@ class Trial:
                 super().__init__(engine)
                 trial.run = self
 
-        with self._listening(), mock.patch.object(_run, "Run", Caught):
+        with self._listening(), mock.patch.object(_calling, "Run", Caught):
             before = self._leftovers()
             ender = None
             if self.schedule.ending in {"cancel", "signal", "outer"}:

@@ -532,19 +532,18 @@ def test_functions_of_a_loop_at_the_top_of_a_module() -> None:
         exec(compile(text, "walk.py", "exec"), {"__name__": "walk", "GRAPH": graph})
 
 
-class Methods:
-    @task(graph="walk: methods")
-    @staticmethod
-    def static() -> int:
-        return 1
-
-    @classmethod
-    @task(graph="walk: methods")
-    def of_class(cls) -> str:
-        return cls.__name__
-
-
 def test_tasks_in_the_body_of_a_class() -> None:
+    class Methods:
+        @task(graph="walk: methods")
+        @staticmethod
+        def static() -> int:
+            return 1
+
+        @classmethod
+        @task(graph="walk: methods")
+        def of_class(cls) -> str:
+            return cls.__name__
+
     assert (Methods.static(), Methods().static()) == (1, 1)
     assert (Methods.of_class(), Methods().of_class()) == ("Methods", "Methods")
     assert get_graph("walk: methods")(cls=Methods)["static"] == 1
