@@ -99,12 +99,18 @@ def tests(session: nox.Session) -> None:
         session.run(*pytest, *again, env=env)
 
 
+#: Each engine in a process of its own.
+ON_CLUSTERS = [
+    (f"tests/test_{engine}.py", f"tests/test_{engine}_contract.py")
+    for engine in ("dask", "ray")
+]
+
+
 @nox.session(python="3.11")
 def clusters(session: nox.Session) -> None:
     """Run tasks on real clusters; on one Python only, since they take their time."""
     session.install(".", *dependencies("clusters"))
-    for engine in ("dask", "ray"):
-        files = (f"tests/test_{engine}.py", f"tests/test_{engine}_contract.py")
+    for files in ON_CLUSTERS:
         session.run("pytest", *files, *session.posargs)
 
 
@@ -117,13 +123,13 @@ def coverage(session: nox.Session) -> None:
     unlimited = ("-o", "timeout=0", "-o", "faulthandler_timeout=0")
     pytest = ("coverage", "run", "-m", "pytest", *unlimited)
     workers = ("-n", "logical", "--maxprocesses", "8")
-    clusters = ("tests/test_dask.py", "tests/test_dask_contract.py")
     session.run("coverage", "erase")
     # What fails is found by `tests`; here, what a slow test leaves out shows itself.
     ended = [0, 1]
-    others = [f"--ignore={path}" for path in clusters]
+    others = [f"--ignore={path}" for files in ON_CLUSTERS for path in files]
     session.run(*pytest, *workers, *others, env=env, success_codes=ended)
-    session.run(*pytest, *clusters, env=env, success_codes=ended)
+    for files in ON_CLUSTERS:
+        session.run(*pytest, *files, env=env, success_codes=ended)
     session.run("coverage", "combine", "--quiet")
     whole = ("--include=syncra/_core/*", "--fail-under=100")
     session.run("coverage", "report", *whole)
@@ -200,18 +206,21 @@ def test_installed(session: nox.Session, environment: Path) -> None:
     """Run tests where the checkout cannot be imported, only what is installed."""
     given = session.posargs or PART
     if given == ["tests"]:
-        given = [*given, "--ignore-glob=*test_dask*"]  # these need what is not there
+        # What these need is not there.
+        ignored = [f"--ignore={path}" for files in ON_CLUSTERS for path in files]
+        given = [*given, *ignored]
     python = str(environment.resolve() / "bin" / "python")
-    env = {"PYTHONPATH": None, "SYNCRA_BROWSER": "0"}
+    env = {"PYTHONPATH": None}
     where = "import syncra; assert 'site-packages' in syncra.__file__, syncra.__file__"
     pytest = ("-P", "-m", "pytest", "-n", "logical", "--maxprocesses", "8")
     # Screens that tests compare have paths in them, and short ones are on one line.
     with TemporaryDirectory() as place:
-        for name in ("tests", "docs", "examples"):
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(name, Path(place) / name, ignore=ignored)
-        for path in (*Path().glob("*.md"), Path("noxfile.py"), Path("pyproject.toml")):
-            shutil.copy(path, place)
+        for name in ("tests", "docs", "examples", "benchmarks", "release"):
+            without = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(name, Path(place) / name, ignore=without)
+        for name in ("*.md", "*.yml", "noxfile.py", "pyproject.toml"):
+            for path in Path().glob(name):
+                shutil.copy(path, place)
         with session.chdir(place):
             session.run(python, "-P", "-c", where, env=env, external=True)
             session.run(python, *pytest, *given, env=env, external=True)

@@ -187,6 +187,24 @@ def test_fault_136_a_scheduler_that_is_lost(remote, tmp_path, monkeypatch, how) 
         assert error.executor == "Dask"
 
 
+def test_fault_136_workers_that_are_not_replaced(monkeypatch) -> None:
+    """Nobody waits for ever for a cluster that Dask has given up."""
+    monkeypatch.setattr(_dask_cluster, "ASK", 0.1)
+    monkeypatch.setattr(_dask_cluster, "REPLACE", 0.5)
+    with Dask(n_workers=1) as executor:
+        graph = Graph(executor=executor, on_error="continue")
+        graph.add(functions.number)
+        assert graph()["number"] == 20
+        executor.client.retire_workers(list(executor.client.nthreads()))
+        until(lambda: not executor.client.scheduler_info()["n_workers"])
+        run = graph.start()
+        assert run.wait(60)
+    assert states_of(run) == {"number": "failed"}
+    error = run.errors["number"]
+    assert isinstance(error, ExecutorLost)
+    assert "its workers have ended" in str(error)
+
+
 def test_fault_137_another_version_is_told_at_the_start(cluster, monkeypatch) -> None:
     """Before any task begins, and of a worker that joins later by each task."""
     address = cluster.client.scheduler.address

@@ -29,6 +29,8 @@ KEY = "syncra-"
 LATE = 5.0
 #: Seconds between two questions to a scheduler, and until it has to answer one.
 ASK, ANSWER = 5.0, 20.0
+#: Seconds in which a cluster of our own has to replace its last worker.
+REPLACE = 30.0
 #: Evaluated on workers, which may not have Syncra, nor our Python.
 _VERSIONS = (
     "(getattr(__import__('importlib.util').util.find_spec('syncra') "
@@ -64,6 +66,8 @@ class DaskConnection:
         #: When the scheduler has last answered, and since when it does not.
         self.heard_at = 0.0
         self.asked_at: float | None = None
+        #: Since when a cluster of our own has no worker.
+        self.empty_since: float | None = None
 
     def open(self) -> Any:
         """Return the client, connected to workers that can work for us."""
@@ -277,17 +281,25 @@ class DaskCluster:
                 client.loop.add_callback(self._ask)
         elif now - asked_at > ANSWER:
             return f"its scheduler has not answered for {ANSWER:g} s"
+        empty_since = connection.empty_since
+        if empty_since is not None and now - empty_since > REPLACE:
+            return f"its workers have ended, and for {REPLACE:g} s none has begun"
+
         return ""
 
     async def _ask(self) -> None:
-        """See whether the scheduler answers."""
+        """See whether the scheduler answers, and has workers if they are ours."""
         connection = self._connection
         try:
-            await self._client.scheduler.identity(n_workers=0)
+            found = await self._client.scheduler.identity(n_workers=0)
         except Exception:
             return  # it goes on not to answer
 
         connection.heard_at = clock()
+        if found["n_workers"] or not connection.is_own:
+            connection.empty_since = None
+        elif connection.empty_since is None:
+            connection.empty_since = connection.heard_at
         connection.asked_at = None
 
 
