@@ -187,6 +187,39 @@ def test_fault_136_a_scheduler_that_is_lost(remote, tmp_path, monkeypatch, how) 
         assert error.executor == "Dask"
 
 
+def test_tasks_are_where_the_executor_says(dask) -> None:
+    """On the workers that are named, and with a priority of Dask's."""
+    (chosen, *others) = dask.client.nthreads()
+    assert others
+    graph = Graph(executor=Dask(dask, workers=[chosen], priority=5, batch=False))
+    for place in range(6):
+        graph.add(functions.number, name=str(place))
+    (worker,) = {record.worker for record in graph().records.values()}
+    assert worker.endswith(f" at {chosen}")
+
+
+def test_resources_are_taken() -> None:
+    """A worker has one of them, so its two threads never run two of these tasks."""
+    with (
+        distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=2,
+            dashboard_address=None,
+            resources={"key": 1},
+        ) as workers,
+        Dask(workers) as cluster,
+    ):
+        met = {}
+        for key in (0, 1):
+            alone = Dask(cluster, resources={"key": key}, batch=False)
+            graph = Graph(executor=alone)
+            given = {"limit": 0.3 if key else 30}
+            for name in ("one", "other"):
+                graph.add(functions.meets_another, name=name, kwargs=given)
+            met[key] = set(graph().values())
+    assert met == {0: {True}, 1: {False}}
+
+
 def test_fault_136_workers_that_are_not_replaced(monkeypatch) -> None:
     """Nobody waits for ever for a cluster that Dask has given up."""
     monkeypatch.setattr(_dask_cluster, "ASK", 0.1)
@@ -195,7 +228,7 @@ def test_fault_136_workers_that_are_not_replaced(monkeypatch) -> None:
         graph = Graph(executor=executor, on_error="continue")
         graph.add(functions.number)
         assert graph()["number"] == 20
-        executor.client.retire_workers(list(executor.client.nthreads()))
+        executor.client.cluster.scale(0)
         until(lambda: not executor.client.scheduler_info()["n_workers"])
         run = graph.start()
         assert run.wait(60)
