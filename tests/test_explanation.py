@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+#: Pages say the same whichever Python reads them.
+pytestmark = pytest.mark.one_python
+
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests"
 EXPLANATION = ROOT / "docs" / "explanation"

@@ -18,6 +18,9 @@ import pytest
 from syncra import errors
 from syncra._core.states import STATE_NAMES, TRANSITIONS
 
+#: Pages say the same whichever Python reads them.
+pytestmark = pytest.mark.one_python
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
