@@ -236,6 +236,12 @@ class Engine(Events):
         with self.lock:
             self.journal.time_at_start = time()
             self.journal.clock_at_start = now = clock()
+            if self.is_over:
+                # It was cancelled before it began; who waits for it has come since.
+                self.journal.ended = now
+                self._let_go()
+                return
+
             if self.supervisor is not None:
                 self.supervisor.begin(now)
             if not self.machine.unsettled:
@@ -418,14 +424,19 @@ class Engine(Events):
             self._announce(NOTHING)
         for lane in self.lanes:
             lane.over()
+        if self.journal.clock_at_start:
+            self._let_go()  # else whoever begins it looks at its lanes before
+        if self.supervisor is not None:
+            self.supervisor.close()
+        self.values[self.compiled.run_slot] = None
+
+    def _let_go(self) -> None:
+        """Tell who waits for the end, and let go of everybody."""
         for callback in self.when_over:
             callback()
         # No circle of references may keep results alive once the run is forgotten.
         for known in (self.when_over, self.listeners, self.lanes, self.loop_lanes):
             known.clear()
-        if self.supervisor is not None:
-            self.supervisor.close()
-        self.values[self.compiled.run_slot] = None
 
     def _acquire(self) -> None:
         if _free_threaded:

@@ -13,9 +13,11 @@ from typing import Any
 
 import anyio
 import pytest
+import trio
+from conftest import RUNNERS, with_asyncio
 from tests_helpers import states_of
 
-from syncra import Context, DontRetry, Graph, Retry, Skip, State
+from syncra import Context, DontRetry, Graph, Retry, Skip, State, _session
 from syncra.errors import (
     GraphError,
     RunTimeout,
@@ -1274,3 +1276,53 @@ def test_a_wrong_policy_is_refused() -> None:
         with pytest.raises(TypeError, match="timeout"):
             start(timeout="1")
     assert ran == []
+
+
+# Ended before it has begun.
+
+
+@pytest.mark.parametrize("run_loop", [with_asyncio, trio.run])
+@pytest.mark.parametrize("options", [{}, {"executor": "sequential"}])
+def test_a_run_is_cancelled_before_it_is_awaited(run_loop, options) -> None:
+    """Nothing begins, and whoever awaits it then goes on at once."""
+    graph, ran = Graph(on_error="continue", **options), []
+
+    async def async_too() -> None:
+        ran.append("async")
+
+    graph.add(lambda: ran.append("function"), name="function", timeout=60)
+    graph.add(async_too, after="function")
+
+    async def main() -> None:
+        found = graph()
+        found.cancel()
+        await found
+        assert set(states_of(found).values()) == {"cancelled"}
+        assert (found.report().duration or 0) >= 0
+
+    run_loop(main)
+    assert ran == []
+
+
+@pytest.mark.parametrize("runner", ["sequential", "threads", "asyncio", "background"])
+def test_undoing_is_cancelled_before_it_has_begun(runner, monkeypatch) -> None:
+    """As by a cancellation that comes just between the run and its undoing."""
+    made = _session.rollback_of
+
+    def cancelled(engine: Any) -> Any:
+        undoing = made(engine)
+        assert undoing is not None
+        undoing.cancel()
+        return undoing
+
+    monkeypatch.setattr(_session, "rollback_of", cancelled)
+    graph, undone = Graph(on_error="rollback"), []
+    graph.add(lambda: "payment", name="charge").rollback(undone.append)
+
+    def ship(charge: str) -> None:
+        raise ValueError("no truck")
+
+    graph.add(ship, dependencies="charge")
+    with pytest.raises(ValueError, match="no truck"):
+        RUNNERS[runner](graph)
+    assert undone == []
