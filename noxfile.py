@@ -88,10 +88,17 @@ def tests(session: nox.Session) -> None:
     # Half of the time of the tests is waiting, so each core can do more than one.
     workers = ("-n", "logical", "--maxprocesses", "8")
     chosen = () if session.python == PYTHONS[-1] else ("-m", "not one_python")
-    pytest = ("pytest", "-o", f"cache_dir=.pytest_cache/{session.python}", *chosen)
+    run_tests(session, str(session.python), chosen, *workers, *session.posargs)
+
+
+def run_tests(
+    session: nox.Session, cache: str, chosen: tuple[str, ...], *arguments: str
+) -> None:
+    """Run the chosen tests, and what has failed once more."""
+    pytest = ("pytest", "-o", f"cache_dir=.pytest_cache/{cache}", *chosen)
     env = {"PYTHONFAULTHANDLER": "1"}
     try:
-        session.run(*pytest, *workers, *session.posargs, env=env)
+        session.run(*pytest, *arguments, env=env)
     except CommandFailed:
         # Some tests give real processes little time to die. What has failed beside
         # others, on however busy a machine, has to pass alone.
@@ -111,7 +118,7 @@ def clusters(session: nox.Session) -> None:
     """Run tasks on real clusters; on one Python only, since they take their time."""
     session.install(".", *dependencies("clusters"))
     for files in ON_CLUSTERS:
-        session.run("pytest", *files, *session.posargs)
+        run_tests(session, Path(files[0]).stem, files, *session.posargs)
 
 
 @nox.session(python="3.11")
