@@ -308,6 +308,9 @@ def test_what_has_not_begun_never_does(dask, tmp_path) -> None:
         graph.add(functions.note, name=f"waits{place}", kwargs={"path": ran})
     run = graph.start()
     until(lambda: Path(began).exists() and len(Path(began).read_text("utf-8")) == 2)
+    # That they have begun is known here a moment later, and which worker has.
+    hanging = ("hangs0", "hangs1")
+    until(lambda: all(" at " in (run.records[one].worker or "") for one in hanging))
     run.cancel(grace=LIMIT)
     assert run.wait(60)
     Path(release).touch()
