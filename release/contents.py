@@ -23,7 +23,7 @@ NEEDED = {"anyio", "typing-extensions"}
 #: Beside the package, what an sdist has for those who build, test or change it.
 SOURCES = {"benchmarks", "docs", "examples", "release", "syncra", "tests"}
 SOURCE_FILES = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md"}
-SOURCE_FILES |= {"noxfile.py", "pyproject.toml", "PKG-INFO", ".gitignore"}
+SOURCE_FILES |= {"mkdocs.yml", "noxfile.py", "pyproject.toml", "PKG-INFO", ".gitignore"}
 #: What is easily forgotten, since it is no module.
 DATA = (
     r"syncra/py\.typed",
@@ -128,7 +128,9 @@ def check_sdist(path: Path, version: str) -> int:
     assert {name.split("/")[0] for name in names} == SOURCES | SOURCE_FILES
     assert files_of_package() <= names
     assert "tests/conftest.py" in names
-    unwanted = re.compile(r"__pycache__|\.pyc$|\.sqlite$|\.log$|^benchmarks/results/")
+    unwanted = re.compile(
+        r"__pycache__|\.pyc$|\.sqlite$|\.log$|^benchmarks/results/(?!features\.json)"
+    )
     assert not [name for name in names if unwanted.search(name)]
     return len(names)
 
