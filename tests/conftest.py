@@ -193,7 +193,19 @@ def descendants(process: psutil.Process) -> set[int | None]:
             return set()
     except OSError:
         pass  # no such files on this system, or a thread has just ended
-    return {child.pid for child in process.children(recursive=True)}
+    children = process.children(recursive=True)
+    return {child.pid for child in children if not is_of_a_browser(child)}
+
+
+def is_of_a_browser(process: psutil.Process) -> bool:
+    """Return whether a browser has begun it, which several tests share.
+
+    It begins and ends processes when it likes; `running_browser` ends them all.
+    """
+    try:
+        return process.name().startswith(("chrome", "chromium"))
+    except psutil.Error:
+        return False  # it has just ended
 
 
 @pytest.fixture
