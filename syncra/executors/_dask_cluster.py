@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import pickle
 import shutil
 import tempfile
 from concurrent.futures import CancelledError
@@ -16,7 +15,7 @@ from ..errors import ExecutorLost, MissingExtraError
 from . import _remote_work
 from ._cluster_reports import ClusterLost, WorkerDied
 from ._parcels import PARCEL_TASKS
-from ._same_code import check_versions
+from ._same_code import ASK_VERSIONS, check_versions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,12 +30,6 @@ LATE = 5.0
 ASK, ANSWER = 5.0, 20.0
 #: Seconds in which a cluster of our own has to replace its last worker.
 REPLACE = 30.0
-#: Evaluated on workers, which may not have Syncra, nor our Python.
-_VERSIONS = (
-    "(getattr(__import__('importlib.util').util.find_spec('syncra') "
-    "and __import__('syncra'), '__version__', None), "
-    "tuple(__import__('sys').version_info[:2]))"
-)
 #: Makes a scheduler forget what was told under a topic.
 _FORGET = (
     "lambda dask_scheduler: dask_scheduler._broker._topics.pop({!r}, None) and None"
@@ -133,7 +126,7 @@ class DaskConnection:
 
     def _check(self) -> None:
         """Raise unless the workers have our versions."""
-        for address, found in self.client.run(eval, _VERSIONS).items():
+        for address, found in self.client.run(eval, ASK_VERSIONS).items():
             check_versions(found, address)
 
     def _close(self) -> None:
@@ -228,9 +221,8 @@ class DaskCluster:
 
     def _end_late(self, token: str, message: bytes) -> None:
         """Have a parcel end that was begun with just when it was taken back."""
-        for kind, _, *facts in pickle.loads(message):
-            if kind == _remote_work.BEGUN:
-                self.tell(facts[1], token, range(PARCEL_TASKS))
+        for address in _remote_work.begun_by(message):
+            self.tell(address, token, range(PARCEL_TASKS))
 
     def tell(self, address: str, token: str, positions: Sequence[int]) -> None:
         client = self._client

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import pickle
 import socket
 from functools import partial
 from os import urandom
@@ -12,7 +11,7 @@ from threading import Lock, Thread
 
 from ._parcels import PARCEL_TASKS
 from ._ray_work import DIE, NONCE, NOT, SIZE, TOKEN, answer_to
-from ._remote_work import BEGUN
+from ._remote_work import begun_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,9 +117,8 @@ class Channel:
 
     def _end_late(self, token: str, message: bytes) -> None:
         """Have a parcel end that was begun with just when it was taken back."""
-        for kind, _, *facts in pickle.loads(message):
-            if kind == BEGUN:
-                self.tell(facts[1], token, range(PARCEL_TASKS))
+        for name in begun_by(message):
+            self.tell(name, token, range(PARCEL_TASKS))
 
     def _ring(self) -> None:
         try:

@@ -21,7 +21,7 @@ from .._clock import clock
 from ..errors import ExecutorLost, MissingExtraError, VersionMismatch
 from ._ray_channel import Channel
 from ._ray_witness import Witness
-from ._same_code import check_versions
+from ._same_code import ASK_VERSIONS, check_versions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,14 +40,6 @@ GOING = 60.0
 LARGE = 150_000
 #: The longest path of a directory in which Ray's sockets have their place.
 LONGEST = 24
-#: Evaluated on workers, which may not have Syncra.
-_VERSIONS = """
-def versions():
-    import sys
-    from importlib.util import find_spec
-    found = find_spec("syncra") and __import__("syncra")
-    return getattr(found, "__version__", None), tuple(sys.version_info[:2])
-"""
 #: What Ray is told in the environment, when it starts on this machine.
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 #: How it may have been told who may talk to it.
@@ -210,9 +202,9 @@ class Link:
         ray = self._ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        made: dict[str, Any] = {"__name__": "__main__"}  # so it travels by value
-        exec(_VERSIONS, made)
-        ask = ray.remote(num_cpus=0, max_retries=0)(made["versions"])
+        # Of this module, so that it travels by value.
+        versions = eval(f"lambda: {ASK_VERSIONS}", {"__name__": "__main__"})
+        ask = ray.remote(num_cpus=0, max_retries=0)(versions)
         found = {}
         for node in nodes:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)

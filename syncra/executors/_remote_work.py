@@ -129,6 +129,12 @@ def tell(token: str, positions: Iterable[int]) -> None:
         opened.tell(positions)
 
 
+def begun_by(message: bytes) -> list[str]:
+    """Return who has begun with tasks, by what was sent of them."""
+    found = pickle.loads(message)
+    return [facts[1] for kind, _, *facts in found if kind == BEGUN]
+
+
 def is_function_told(token: str) -> bool:
     """Return whether a function of a parcel runs here that was told to end."""
     opened = _opened.get(token)

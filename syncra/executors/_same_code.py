@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 #: What has to be the same on a worker as where the run is.
 VERSIONS = (sys.modules["syncra"].__version__, sys.version_info[:2])
+#: Gives them where it is evaluated: on a worker, which may not have Syncra.
+ASK_VERSIONS = (
+    "(getattr(__import__('importlib.util').util.find_spec('syncra') "
+    "and __import__('syncra'), '__version__', None), "
+    "tuple(__import__('sys').version_info[:2]))"
+)
 
 
 def check_versions(found: tuple[Any, ...], worker: str) -> None:
