@@ -95,7 +95,7 @@ FLOORS = (
     {"executors._cluster_sending", "executors._dask_cluster"}
     | {"executors._ray_channel", "executors._ray_witness"},
     {"executors._cluster", "executors._ray_link"},
-    {"executors._ray_cluster"},
+    {"executors._on_cluster", "executors._ray_cluster"},
     {"executors.dask", "executors.ray"},
     {"executors"},
     # What a graph is.

@@ -87,18 +87,28 @@ class RayConnection:
             if _process.claimed is None and (link is None or link.lost):
                 _process.claimed = self
 
-    def close(self, waits: bool = True) -> None:
-        """End the connection, if it was made for this."""
+    def close(self) -> None:
+        """End the connection, if it was made for this, and wait for its end."""
+        link = self._leave()
+        if link is not None:
+            link.close()
+
+    def release(self) -> None:
+        """End the connection, if it was made for this, without waiting for its end."""
+        link = self._leave()
+        if link is not None:
+            link.release()
+
+    def _leave(self) -> Link | None:
         with _process.guard:
             self._is_closed = True
             if _process.claimed is self:
                 _process.claimed = None
             if _process.owner is not self:
-                return
+                return None
 
             link, _process.link, _process.owner = _process.link, None, None
-        if link is not None:
-            link.close() if waits else link.release()
+            return link
 
 
 class Held:

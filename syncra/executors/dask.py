@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from weakref import finalize
-
-from ._base import Executor
-from ._cluster import ClusterLane
-from ._crossing import ToItsEnd
 from ._dask_cluster import DaskCluster, DaskConnection, import_distributed
-from .threads import checked_workers
+from ._on_cluster import ClusterExecutor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from contextvars import ContextVar
-    from types import TracebackType
     from typing import Any
 
 
-class Dask(Executor):
+class Dask(ClusterExecutor):
     """Run tasks on a Dask cluster.
 
     Without a client or an address it starts a cluster on this machine when a task
@@ -65,20 +59,9 @@ class Dask(Executor):
         ...     run = Graph("numbers", executor=cluster).run()
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_batch",
-        "_cluster",
-        "_connection",
-        "_ending",
-        "_variables",
-        "max_in_flight",
-    )
+    __slots__ = ("_connection",)
 
     name = "dask"
-    is_here = False
-    is_kept = False
-    is_bounded = True
 
     def __init__(
         self,
@@ -99,20 +82,12 @@ class Dask(Executor):
                 f"{client_or_address!r} is there already"
             )
 
-        if max_in_flight is not None:
-            max_in_flight = checked_workers(max_in_flight, "max_in_flight")
-        self.max_in_flight = max_in_flight
-        self._batch = batch
-        from .processes import place_of
-
-        self._variables = [(variable, place_of(variable)) for variable in context]
-        self._ending: Any = None
+        forget = None
         if isinstance(client_or_address, Dask):
             self._connection: DaskConnection = client_or_address._connection
         else:
             self._connection = DaskConnection(client_or_address, options)
-            # Also at the end of the interpreter, and when nobody has it any more.
-            self._ending = finalize(self, self._connection.close)
+            forget = self._connection.close
         how: dict[str, Any] = {}
         if resources:
             how["resources"] = dict(resources)
@@ -120,22 +95,17 @@ class Dask(Executor):
             how["priority"] = priority
         if workers is not None:
             how["workers"] = workers
-        self._cluster = DaskCluster(self._connection, how)
+        super().__init__(
+            DaskCluster(self._connection, how),
+            forget,
+            max_in_flight=max_in_flight,
+            batch=batch,
+            context=context,
+        )
 
     def __repr__(self) -> str:
         client = self._connection.client
         return f"Dask({client!r})" if client is not None else "Dask()"
-
-    def __enter__(self) -> Dask:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def client(self) -> Any:
@@ -148,14 +118,4 @@ class Dask(Executor):
         Results that are still there are gone. A client that was given stays as it is.
         """
         if self._ending is not None:
-            self._ending()
-
-    def adapt(
-        self, function: Callable[..., Any], is_async: bool, in_loop: bool
-    ) -> Callable[..., Any]:
-        return ToItsEnd(function) if is_async else function
-
-    def open(self, index: int, in_loop: bool) -> ClusterLane:
-        return ClusterLane(
-            index, self._cluster, self.max_in_flight, self._batch, self._variables
-        )
+            self._connection.close()

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-from weakref import finalize
 
-from ._base import Executor
-from ._cluster import ClusterLane
-from ._crossing import ToItsEnd
+from ._on_cluster import ClusterExecutor
 from ._ray_cluster import RayCluster, RayConnection
 from ._ray_link import import_ray
-from .threads import checked_workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from contextvars import ContextVar
-    from types import TracebackType
-    from typing import Any
+    from typing import Any, Self
 
 #: What of `ray.remote` is not for users here, and why.
 _FIXED = {
@@ -28,7 +23,7 @@ _FIXED = {
 }
 
 
-class Ray(Executor):
+class Ray(ClusterExecutor):
     """Run tasks on a Ray cluster.
 
     Without an address (RAY_ADDRESS is one too) it takes the Ray that this process is
@@ -76,20 +71,9 @@ class Ray(Executor):
         ...     run = Graph("numbers", executor=cluster).run()
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_batch",
-        "_cluster",
-        "_connection",
-        "_ending",
-        "_variables",
-        "max_in_flight",
-    )
+    __slots__ = ("_connection",)
 
     name = "ray"
-    is_here = False
-    is_kept = False
-    is_bounded = True
 
     def __init__(
         self,
@@ -108,40 +92,27 @@ class Ray(Executor):
         for option in options.keys() & _FIXED.keys():
             raise TypeError(f"{option} is for Syncra to set: {_FIXED[option]}")
 
-        if max_in_flight is not None:
-            max_in_flight = checked_workers(max_in_flight, "max_in_flight")
-        self.max_in_flight = max_in_flight
-        self._batch = batch
-        from .processes import place_of
-
-        self._variables = [(variable, place_of(variable)) for variable in context]
-        self._ending: Any = None
         self._connection = _connection(address, init)
-        if not isinstance(address, Ray):
-            # Also at the end of the interpreter, and when nobody has it any more.
-            self._ending = finalize(self, self._connection.close, waits=False)
         given = {"num_cpus": num_cpus, "num_gpus": num_gpus}
         how = {name: value for name, value in given.items() if value is not None}
         if resources:
             options["resources"] = dict(resources)
-        self._cluster = RayCluster(self._connection, {**how, **options})
+        super().__init__(
+            RayCluster(self._connection, {**how, **options}),
+            None if isinstance(address, Ray) else self._connection.release,
+            max_in_flight=max_in_flight,
+            batch=batch,
+            context=context,
+        )
 
     def __repr__(self) -> str:
         link = self._connection.link
         return f"Ray({link.address!r})" if link is not None else "Ray()"
 
-    def __enter__(self) -> Ray:
+    def __enter__(self) -> Self:
         if self._ending is not None:
             self._connection.claim()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+        return super().__enter__()
 
     @property
     def address(self) -> str:
@@ -156,16 +127,6 @@ class Ray(Executor):
         """
         if self._ending is not None:
             self._connection.close()
-
-    def adapt(
-        self, function: Callable[..., Any], is_async: bool, in_loop: bool
-    ) -> Callable[..., Any]:
-        return ToItsEnd(function) if is_async else function
-
-    def open(self, index: int, in_loop: bool) -> ClusterLane:
-        return ClusterLane(
-            index, self._cluster, self.max_in_flight, self._batch, self._variables
-        )
 
 
 def _connection(address: Any, init: Mapping[str, Any] | None) -> RayConnection:
