@@ -39,6 +39,11 @@ if TYPE_CHECKING:
     #: What is filled in for each call, or taken as it is.
     Text: TypeAlias = Template | str
 
+_LOST = (
+    "has ended, and how is not known: this program ignores SIGCHLD, or has waited for "
+    "it by itself. Let SIGCHLD be signal.SIG_DFL, and wait for what you have begun only"
+)
+
 #: The shell that `graph.shell` speaks to.
 SHELL = "/bin/sh" if os.name == "posix" else "sh"
 
@@ -275,7 +280,8 @@ class _Call:
                 raise self._failed(self._why_not_started(), result) from self._cause()
 
             if self.command.check and result.returncode:
-                raise self._failed(ending(result.returncode), result)
+                lost = self.process.is_lost
+                raise self._failed(_LOST if lost else ending(result.returncode), result)
 
             return result
         finally:

@@ -36,7 +36,8 @@ class CommandResult(_Typed[T_co]):
     Attributes:
         command: what was run: a tuple of arguments, or the text that a shell ran.
         returncode: its exit code; minus the number of the signal that ended it; 127 if
-            there is no such program and 126 if it could not be started, as in a shell.
+            there is no such program and 126 if it could not be started, as in a shell;
+            255 if that is not known, since this program ignores SIGCHLD.
         stdout: its output, as bytes with `text=False`; empty if it was not captured.
         stderr: its error output, in the same way.
         cwd: where it ran.

@@ -265,6 +265,18 @@ class Engine(Events):
             self.halt(now, grace)
             self.follow_up(now)
 
+    def stop(self) -> None:
+        """Start nothing more but clean-up and alarm, as after a failure."""
+        with self.lock:
+            if self.is_over:
+                return
+
+            self.journal.cancelled = True
+            now = clock()
+            self.machine.stop()
+            self.supervise().interrupt_all(now, self.settings.grace)
+            self.follow_up(now)
+
     def tick(self) -> None:
         """Do what is due. Called by the clock, and in vain now and then."""
         self._acquire()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from .errors import TaskCancelled
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
     from ._graph import Graph
+    from ._run import Run
 
 
 def nested(inner: Graph, outer: Graph) -> Callable[..., Any]:
@@ -24,10 +27,10 @@ def nested(inner: Graph, outer: Graph) -> Callable[..., Any]:
     _check_nesting(inner, outer)
 
     async def run_async(**inputs: Any) -> Any:
-        return await inner.arun(inputs)
+        return _whole(await inner.arun(inputs))
 
     def run_sync(**inputs: Any) -> Any:
-        return inner.run(inputs)
+        return _whole(inner.run(inputs))
 
     run_graph: Any = run_async if inner.is_async else run_sync
     run_graph.__name__ = run_graph.__qualname__ = inner.name
@@ -47,6 +50,23 @@ def nested(inner: Graph, outer: Graph) -> Callable[..., Any]:
     )
     function: Callable[..., Any] = run_graph
     return function
+
+
+def _whole(run: Run) -> Run:
+    """Return a run that has come to its own end.
+
+    Raises:
+        TaskCancelled: if it was ended with the run that it is a part of.
+    """
+    progress = run.progress
+    if progress.cancelled:
+        raise TaskCancelled(
+            f"the run of graph {run.graph!r} was cancelled: no result of "
+            f"{progress.cancelled:,} of {progress.total:,} tasks.",
+            "",
+        )
+
+    return run
 
 
 def _check_nesting(inner: Graph, outer: Graph) -> None:

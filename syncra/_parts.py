@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from _weakref import ref
 from contextvars import ContextVar
+from threading import current_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._engine import Engine
+    from .executors._base import Worker
 
 #: The run that the running code is part of, if it is part of one.
 _current: ContextVar[ref[Engine]] = ContextVar("syncra_run")
@@ -25,13 +27,18 @@ class Parts:
         is_part: whether the run around the calling code, if any, is its whole.
     """
 
-    __slots__ = ("_engines",)
+    __slots__ = ("_awaited", "_engines", "whole")
 
     def __init__(self, engine: Engine, is_part: bool) -> None:
         self._engines: list[ref[Engine]] = []
+        #: The run that a thread waits for, by name of the thread.
+        self._awaited: dict[Worker, ref[Engine]] = {}
+        #: The parts of the run that this one is a part of.
+        self.whole: Parts | None = None
         around = _current.get(None) if is_part else None
         outer: Engine | None = around() if around is not None else None
         if outer is not None:
+            self.whole = outer.parts
             outer.parts.add(engine)
             if outer.machine.halted:
                 engine.machine.halt()
@@ -56,6 +63,31 @@ class Parts:
             engine = part()
             if engine is not None:
                 engine.cancel(grace)
+
+    def wait_here(self, engine: Engine) -> None:
+        """Take note that this thread waits for a run."""
+        self._awaited[current_thread().name] = ref(engine)
+
+    def go_on_here(self) -> None:
+        """Take note that this thread waits no more."""
+        self._awaited.pop(current_thread().name, None)
+
+    def awaited_by(self, worker: Worker) -> Engine | None:
+        """Return the run that a worker waits for, if it is a thread and waits for one.
+
+        What the thread does cannot be ended from here, but that can.
+        """
+        part = self._awaited.get(worker) if self._awaited else None
+        return None if part is None else part()
+
+
+def cancel_awaited_by(thread: str) -> None:
+    """Cancel the run that a thread waits for, if it is part of the present one."""
+    around = _current.get(None)
+    outer = around() if around is not None else None
+    part = outer.parts.awaited_by(thread) if outer is not None else None
+    if part is not None:
+        part.cancel()
 
 
 def _is_alive(engine: ref[Engine]) -> bool:

@@ -41,6 +41,9 @@ CHUNK = 65536
 #: The longest seconds between two looks at a process that cannot be waited for.
 LOOK = 0.05
 
+#: The exit code of a process whose exit code is not known, as asyncio has it.
+LOST = 255
+
 IS_POSIX = os.name == "posix"
 SIGKILL = signal.SIGKILL if IS_POSIX else signal.SIGTERM
 
@@ -109,6 +112,8 @@ class Process:
     Attributes:
         returncode: its exit code, or minus the number of the signal that ended it; None
             if it was never started.
+        is_lost: whether somebody else has waited for it, so that its exit code is not
+            known; `returncode` is 255 then.
         duration: seconds it took.
         failure: what has kept it from being started.
     """
@@ -132,6 +137,7 @@ class Process:
         self._asked = 0  # the signal it was asked to end with
         self._popen: Popen[bytes] | None = None  # while it can be signalled
         self.returncode: int | None = None
+        self.is_lost = False
         self.duration = 0.0
         self.failure: OSError | ValueError | None = None
 
@@ -312,9 +318,25 @@ class Process:
         with self._lock:
             if self._asked:
                 _signal_group(popen, SIGKILL)  # what has not listened
-            self.returncode = popen.wait()
+            self.is_lost = _is_no_child(popen)
+            code = popen.wait()  # 0 for one that is gone
+            self.returncode = LOST if self.is_lost else code
             self._popen = None
         living.discard(self)
+
+
+def _is_no_child(popen: Popen[bytes]) -> bool:
+    """Wait for a process; return whether its exit code is gone.
+
+    Of one whose program ignores SIGCHLD the system keeps none.
+    """
+    if popen.returncode is None and hasattr(os, "waitid"):
+        try:
+            os.waitid(os.P_PID, popen.pid, os.WEXITED | os.WNOWAIT)
+        except ChildProcessError:
+            return True
+
+    return False
 
 
 def _open_watch(pid: int) -> int | None:

@@ -59,6 +59,18 @@ class Session:
 
     def run(self) -> None:
         """Run to the end, blocking the caller."""
+        whole = self.engine.parts.whole
+        if whole is None:
+            self._run()
+            return
+
+        whole.wait_here(self.engine)
+        try:
+            self._run()
+        finally:
+            whole.go_on_here()
+
+    def _run(self) -> None:
         self.is_started = True
         with SignalGuard(self):
             _run(self.engine)

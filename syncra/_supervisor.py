@@ -203,6 +203,9 @@ class Supervisor:
             if self.engine.machine.states[task] != RUNNING:
                 continue  # it had not really begun
 
+            part = self.engine.parts.awaited_by(self._worker_of(task))
+            if part is not None:
+                part.stop()
             if asked or for_all or grace is not None:
                 self._give_up_in(self._patience_for(task, grace), task, now)
 
@@ -210,6 +213,9 @@ class Supervisor:
         """Go on without an attempt that does not end."""
         engine = self.engine
         worker = self._worker_of(task)
+        part = engine.parts.awaited_by(worker)
+        if part is not None:
+            part.cancel()
         attempt = (task, worker)
         if attempt not in self._lost:
             self._lost.add(attempt)

@@ -29,7 +29,7 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 FLOORS = (
     # What anybody may use.
     {"errors", "_children", "_clock", "_entry", "_interpreter", "_loops", "_names"}
-    | {"_origins", "_redaction", "_remote", "_tracebacks"},
+    | {"_origins", "_parts", "_redaction", "_remote", "_tracebacks"},
     {"_alarm", "_annotations"},
     # Values from text and JSON.
     {"_plain_values"},
@@ -109,7 +109,7 @@ FLOORS = (
     {"observers._keep_logs", "observers._log_writer"},
     {"observers._live", "observers._notebook"},
     {"observers._progress"},
-    {"_facts", "_keeping", "_observing", "_outcome", "_parts", "_route"},
+    {"_facts", "_keeping", "_observing", "_outcome", "_route"},
     {"_events", "_scheduling"},
     {"_supervisor"},
     {"_engine"},

@@ -194,7 +194,7 @@ class _Own:
                 guardian.kill_group(self._pid)
                 exitcode = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
         except ChildProcessError:
-            pass
+            self._is_over = True  # and its number may be another's
         guardian.say_dead(status, exitcode)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextvars import copy_context
 from functools import partial
+from threading import current_thread
 from types import CoroutineType
 
 import anyio
 
 from .._loops import call_soon_here
+from .._parts import cancel_awaited_by
 from ._pool import start_thread
 
 TYPE_CHECKING = False
@@ -33,8 +35,15 @@ class InThread:
         event, set_soon = event_here()
         call = partial(self.__wrapped__, *arguments)
         outcome: list[Any] = []
-        start_thread(partial(_call, copy_context(), call, outcome, set_soon))
-        await event.wait()
+        names: list[str] = []
+        start_thread(partial(_call, copy_context(), call, names, outcome, set_soon))
+        try:
+            await event.wait()
+        except BaseException:
+            for name in names:
+                cancel_awaited_by(name)
+            raise
+
         result, error = outcome
         if error is not None:
             raise error
@@ -48,9 +57,11 @@ class InThread:
 def _call(
     context: Context,
     function: Callable[[], Any],
+    names: list[str],
     outcome: list[Any],
     when_over: Callable[[], object],
 ) -> None:
+    names.append(current_thread().name)
     try:
         outcome += context.run(function), None
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""Faults 113 to 118: commands as tasks."""
+"""Faults 113 to 118 and 139: commands as tasks."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from conftest import awaited, blocking, with_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_signals import Script
+from tests_helpers import in_a_script
 
 from syncra import CommandResult, Graph, Retry, State, _command, _process
 from syncra._placeholders import Template, check_for_shell
@@ -963,3 +964,41 @@ def test_records_of_failed_commands_are_as_those_of_functions(run: Any) -> None:
     assert found.records["false"].state == State.FAILED
     assert len(found.records["false"].attempts) == 3
     assert found.records["true"].skipped_because == ("false",)
+
+
+def test_fault_139_an_exit_code_that_is_lost_is_no_success() -> None:
+    """Of a program that ignores SIGCHLD nobody learns how its children end."""
+    told = in_a_script("""
+import signal
+from syncra import Graph
+
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+graph = Graph("g", on_error="continue")
+graph.shell("exit 3", name="bad", check=False)
+graph.shell("echo out; exit 3", name="checked")
+run = graph.run(executor="sequential")
+print(run["bad"].returncode)
+error = run.records["checked"].error
+print(type(error).__name__, error.result.returncode, error)
+""")
+    bad, error, *_ = told.splitlines()
+    assert bad == "255"
+    assert error.startswith("CommandFailed 255 task 'checked': command `echo out; exit")
+    assert "how is not known: this program ignores SIGCHLD" in error
+
+
+@pytest.mark.parametrize("start_method", ["fork", "forkserver", "spawn"])
+def test_fault_139_workers_of_a_program_that_ignores_sigchld(start_method: str) -> None:
+    """They work, and one that is killed is told from one that succeeds."""
+    told = in_a_script(f"""
+import os, signal
+from syncra import Graph, Processes
+
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+graph = Graph("g", on_error="continue", executor=Processes(1, {start_method!r}))
+graph.add(os.getpid, name="fine")
+graph.add(os._exit, name="dies", kwargs={{"status": 0}})
+run = graph.run()
+print(run.records["fine"].state, repr(run.records["dies"].error))
+""")
+    assert told.startswith("succeeded WorkerCrashed(")
