@@ -160,12 +160,19 @@ class Engine(Events):
 
     def fail(self, lane: Lane, worker: Worker, task: int, error: BaseException) -> int:
         """Take the error of a task and give its worker the next one."""
-        was_asked = self.has_been_asked(task)
+        self._acquire()
+        try:
+            if self.supervisor is not None and self.supervisor.forgets(worker, task):
+                return NOTHING  # so nobody is asked about another attempt
+
+            was_asked = self.was_asked_to_end(task)
+        finally:
+            self.lock.release()
         outcome = outcome_of(self, worker, task, error, was_asked)  # the user's code
         self._acquire()
         try:
             if self.supervisor is not None and self.supervisor.forgets(worker, task):
-                return NOTHING
+                return NOTHING  # given up meanwhile
 
             now = clock()
             self.settle(task, outcome, now)
