@@ -35,9 +35,12 @@ class InThread:
         outcome: list[Any] = []
         start_thread(partial(_call, copy_context(), call, outcome, set_soon))
         await event.wait()
-        result, error = outcome
+        error, result = outcome.pop(), outcome.pop()
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # this frame is in its traceback, and so is that of `_call`
 
         if result.__class__ is CoroutineType:
             return await result  # a wrapped coroutine function

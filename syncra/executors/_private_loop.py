@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextvars import copy_context
 from functools import partial
-from threading import current_thread, local
+from threading import get_ident, local
 
 from .._loops import reachable
 from ._pool import after_job
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from ._base import Work
 
 _thread = local()
-#: The asyncio task of the coroutine that a thread runs, by name of the thread.
-_running: dict[str, asyncio.Task[Any]] = {}
+#: The asyncio task of the coroutine that a thread runs, by number of the thread: names
+#: are what programs make them.
+_running: dict[int, asyncio.Task[Any]] = {}
 #: What tells whether a coroutine that is about to begin was told to end before.
-_early: dict[str, Callable[[], bool]] = {}
+_early: dict[int, Callable[[], bool]] = {}
 
 
 class OnPrivateLoop:
@@ -66,23 +67,24 @@ async def _known(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, Exception | 
 
 def _runs_as(task: asyncio.Task[Any] | None) -> None:
     """Take note of the asyncio task that this thread runs; None: it is over."""
-    name = current_thread().name
+    thread = get_ident()
     if task is None:
-        del _running[name]
-        _early.pop(name, None)
+        del _running[thread]
+        _early.pop(thread, None)
         return
 
-    _running[name] = task
-    early = _early.pop(name, None)
+    _running[thread] = task
+    early = _early.pop(thread, None)
     if early is not None and early():
         task.cancel()
 
 
-def interrupt(thread: str, work: Work, number: int) -> bool:
+def interrupt(thread: int, worker: str, work: Work, number: int) -> bool:
     """Cancel the coroutine that a thread runs for a task.
 
     Parameters:
-        thread: name of the thread.
+        thread: number of the thread.
+        worker: its name, as the run knows it.
         work: the run.
         number: id of the task.
 
@@ -93,13 +95,13 @@ def interrupt(thread: str, work: Work, number: int) -> bool:
         return thread in _running and _cancel(thread)
 
     # It may not have begun; then it finds that it is to end.
-    _early[thread] = partial(work.goes_on, number, thread, work.started[number])
+    _early[thread] = partial(work.goes_on, number, worker, work.started[number])
     if thread in _running:
         _cancel(thread)
     return True
 
 
-def _cancel(thread: str) -> bool:
+def _cancel(thread: int) -> bool:
     task = _running.get(thread)
     if task is None:
         return False
@@ -115,6 +117,7 @@ def _cancel(thread: str) -> bool:
 @after_job.append
 def close() -> None:
     """Close the private loop of this thread, if it has one."""
+    _early.pop(get_ident(), None)  # it came too late, and knows the run
     runner = getattr(_thread, "runner", None)
     # One that is running is of a run around this one.
     if runner is not None and not runner.get_loop().is_running():
