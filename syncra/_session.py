@@ -266,7 +266,12 @@ def _begin(engine: Engine, served: Any = None) -> Lock | None:
             closed.release()
 
     engine.begin(served)
-    start_thread(host_loop)
+    try:
+        start_thread(host_loop)
+    except RuntimeError as error:
+        # There are no more threads to be had, and other tasks have begun already.
+        engine.crash(error)
+        closed.release()
     return closed
 
 

@@ -456,23 +456,3 @@ def test_a_run_that_was_told_too_late_to_end_is_freed() -> None:
     while Big.alive and time.monotonic() < deadline:
         gc.collect()
     assert not Big.alive
-
-
-def test_a_run_is_freed_for_which_there_was_no_thread(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """What was to be done in the thread is forgotten with it."""
-    Big.alive.clear()
-    graph = Graph()
-    graph.add(lambda big: big, name="reader")
-
-    def refuse(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("syncra.executors._pool._idle", [])
-        patch.setattr(threading.Thread, "start", refuse)
-        with pytest.raises(RuntimeError, match="new thread"):
-            graph.run({"big": Big()})
-    gc.collect()
-    assert not Big.alive
