@@ -1006,6 +1006,34 @@ def test_rollback_has_the_options_of_its_task(ended) -> None:
     assert any("'slow' failed with TaskTimeout" in note for note in error.__notes__)
 
 
+def test_a_rollback_that_cannot_be_sent_away_runs_here() -> None:
+    """In a thread: it has to be done, and so do those after it, however it is."""
+    guard, undone = threading.Lock(), []
+
+    def undo(value: str) -> None:
+        with guard:
+            undone.append(value)
+
+    graph = Graph(on_error="rollback")
+    first = graph.add(lambda: "first", name="first")
+    first.rollback(undo)
+    away = graph.add(str, name="away", after=first, executor="processes")
+    away.rollback(undo)
+    graph.add(failing(), name="bad", after=away)
+    for start in (graph.run, graph.start):
+        undone.clear()
+        try:
+            found = start()
+        except Boom:
+            pass
+        else:
+            assert found.wait(10)
+            assert isinstance(found.errors["bad"], Boom)
+            assert found.rollbacks["away"].executor == "threads"
+            assert "cannot be pickled" in str(found.rollbacks["away"].warning)
+        assert undone == ["", "first"]
+
+
 @pytest.mark.shares_memory
 def test_a_rollback_that_blocks_is_given_up(ended) -> None:
     """After the timeout of its task; the others go on."""
