@@ -859,3 +859,25 @@ def test_fault_47_a_run_whose_event_loop_was_closed_can_be_cancelled() -> None:
     assert in_a_script(CANCELLED_WITHOUT_ITS_LOOP) == (
         "coroutine cancelled slow cancelled\n"
     )
+
+
+def test_fault_47_a_run_that_begins_in_one_that_is_to_end_is_cancelled() -> None:
+    """It says so, as one does that was going on."""
+    inner, outer = Graph("inner"), Graph("outer")
+    inner.add(lambda: 1, name="one")
+    has_begun, is_told = threading.Event(), threading.Event()
+
+    @outer.task
+    def begins_late() -> Any:
+        has_begun.set()
+        is_told.wait(10)
+        return inner.run()
+
+    found = outer.start()
+    assert has_begun.wait(10)
+    found.cancel()
+    is_told.set()
+    assert found.wait(10)
+    with pytest.raises(ExceptionGroup, match="graph 'inner'") as raised:
+        found[begins_late].raise_for_errors()
+    assert isinstance(raised.value.exceptions[0], TaskCancelled)
