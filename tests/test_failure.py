@@ -1354,3 +1354,30 @@ def test_undoing_is_cancelled_before_it_has_begun(runner, monkeypatch) -> None:
     with pytest.raises(ValueError, match="no truck"):
         RUNNERS[runner](graph)
     assert undone == []
+
+
+def test_what_fails_within_a_coroutine_does_not_cancel_that() -> None:
+    """The thread of the coroutine works for the run that fails, meanwhile."""
+    inner = Graph("inner", executor="threads")
+    outer = Graph("outer", executor="threads")
+    both_run = threading.Barrier(2)
+
+    @inner.task
+    def goes_on(context: Context) -> None:
+        both_run.wait(10)
+        while not context.cancelled():
+            pass
+
+    @inner.task
+    def fails() -> None:
+        both_run.wait(10)
+        raise Boom("inside")
+
+    @outer.task
+    async def around() -> str:
+        with pytest.raises(Boom, match="inside"):
+            inner.run()
+        await anyio.sleep(0)
+        return "not cancelled"
+
+    assert outer.run()[around] == "not cancelled"

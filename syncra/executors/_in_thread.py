@@ -9,12 +9,11 @@ from types import CoroutineType
 import anyio
 
 from .._loops import call_soon_here
-from ._pool import start_thread
+from ._pool import call, start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextvars import Context
     from typing import Any
 
 
@@ -31,37 +30,21 @@ class InThread:
 
     async def __call__(self, *arguments: Any) -> Any:
         event, set_soon = event_here()
-        call = partial(self.__wrapped__, *arguments)
+        job = partial(self.__wrapped__, *arguments)
         outcome: list[Any] = []
-        start_thread(partial(_call, copy_context(), call, outcome, set_soon))
+        start_thread(partial(call, copy_context(), job, outcome, set_soon))
         await event.wait()
         error, result = outcome.pop(), outcome.pop()
         if error is not None:
             try:
                 raise error
             finally:
-                del error  # this frame is in its traceback, and so is that of `_call`
+                del error  # this frame is in its traceback, and so is that of `call`
 
         if result.__class__ is CoroutineType:
             return await result  # a wrapped coroutine function
 
         return result
-
-
-def _call(
-    context: Context,
-    function: Callable[[], Any],
-    outcome: list[Any],
-    when_over: Callable[[], object],
-) -> None:
-    try:
-        outcome += context.run(function), None
-    except BaseException as error:
-        outcome += None, error
-    try:
-        when_over()
-    except RuntimeError:
-        pass  # the loop has been closed: nobody waits
 
 
 def event_here() -> tuple[anyio.Event, Callable[[], object]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from contextvars import copy_context
 from functools import partial
-from threading import get_ident, local
+from threading import Lock, get_ident, local
 
+from .._clock import clock
 from .._loops import reachable
-from ._pool import after_job
+from ._pool import after_job, call, start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from ._base import Work
 
 _thread = local()
-#: The asyncio task of the coroutine that a thread runs, by number of the thread: names
-#: are what programs make them.
-_running: dict[int, asyncio.Task[Any]] = {}
+#: The asyncio task of the coroutine that a thread runs, and when that began, by number
+#: of the thread: names are what programs make them.
+_running: dict[int, tuple[asyncio.Task[Any], float]] = {}
 #: What tells whether a coroutine that is about to begin was told to end before.
 _early: dict[int, Callable[[], bool]] = {}
 
@@ -39,6 +40,9 @@ class OnPrivateLoop:
 
 def run_here(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine to its end on the private loop of this thread."""
+    if asyncio._get_running_loop() is not None:
+        return _run_beside(coroutine)
+
     runner = getattr(_thread, "runner", None)
     if runner is None:
         runner = _thread.runner = asyncio.Runner()
@@ -51,6 +55,24 @@ def run_here(coroutine: Coroutine[Any, Any, Any]) -> Any:
         raise error
     finally:
         del error  # this frame is in its traceback
+
+
+def _run_beside(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine in another thread, since this one is in an event loop already."""
+    over = Lock()
+    over.acquire()
+    outcome: list[Any] = []
+    job = partial(run_here, coroutine)
+    start_thread(partial(call, copy_context(), job, outcome, over.release))
+    over.acquire()
+    error, result = outcome.pop(), outcome.pop()
+    if error is None:
+        return result
+
+    try:
+        raise error
+    finally:
+        del error  # as above
 
 
 async def _known(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, Exception | None]:
@@ -73,7 +95,7 @@ def _runs_as(task: asyncio.Task[Any] | None) -> None:
         _early.pop(thread, None)
         return
 
-    _running[thread] = task
+    _running[thread] = task, clock()
     early = _early.pop(thread, None)
     if early is not None and early():
         task.cancel()
@@ -91,19 +113,20 @@ def interrupt(thread: int, worker: str, work: Work, number: int) -> bool:
     Returns:
         Whether the task is a coroutine, so that it will be cancelled.
     """
+    since = work.started[number]
     if work.functions[number].__class__ is not OnPrivateLoop:
-        return thread in _running and _cancel(thread)
+        return _cancel(thread, since)
 
     # It may not have begun; then it finds that it is to end.
-    _early[thread] = partial(work.goes_on, number, worker, work.started[number])
-    if thread in _running:
-        _cancel(thread)
+    _early[thread] = partial(work.goes_on, number, worker, since)
+    _cancel(thread, since)
     return True
 
 
-def _cancel(thread: int) -> bool:
-    task = _running.get(thread)
-    if task is None:
+def _cancel(thread: int, since: float) -> bool:
+    task, began = _running.get(thread, (None, 0.0))
+    # What began earlier runs this run, and is not of it.
+    if task is None or began < since:
         return False
 
     try:

@@ -294,7 +294,7 @@ def forget_private_loops() -> None:
     """End the coroutines in the threads that were left behind by the test."""
     from syncra.executors import _private_loop
 
-    for task in list(_private_loop._running.values()):
+    for task, _ in list(_private_loop._running.values()):
         STOP_SWALLOWING.append(1)
         # As often as it takes: the coroutine may be in its clean-up.
         while not task.done():
