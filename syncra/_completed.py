@@ -40,7 +40,10 @@ class Completed:
         for task in tasks:
             self._arrived.put(task)
         if self._wake is not None:
-            self._wake()
+            try:
+                self._wake()
+            except RuntimeError:
+                self._wake = None  # its event loop is closed
 
     def __iter__(self) -> Completed:
         return self

@@ -160,12 +160,19 @@ class Engine(Events):
 
     def fail(self, lane: Lane, worker: Worker, task: int, error: BaseException) -> int:
         """Take the error of a task and give its worker the next one."""
-        was_asked = self.has_been_asked(task)
+        self._acquire()
+        try:
+            if self.supervisor is not None and self.supervisor.forgets(worker, task):
+                return NOTHING  # so nobody is asked about another attempt
+
+            was_asked = self.was_asked_to_end(task)
+        finally:
+            self.lock.release()
         outcome = outcome_of(self, worker, task, error, was_asked)  # the user's code
         self._acquire()
         try:
             if self.supervisor is not None and self.supervisor.forgets(worker, task):
-                return NOTHING
+                return NOTHING  # given up meanwhile
 
             now = clock()
             self.settle(task, outcome, now)
@@ -233,22 +240,11 @@ class Engine(Events):
 
     def begin(self, served: Lane | None = None) -> None:
         """Start the run: hire for every lane but the one that the caller serves."""
-        with self.lock:
-            self.journal.time_at_start = time()
-            self.journal.clock_at_start = now = clock()
-            if self.is_over:
-                # It was cancelled before it began; who waits for it has come since.
-                self.journal.ended = now
-                self._let_go()
-                return
-
-            if self.supervisor is not None:
-                self.supervisor.begin(now)
-            if not self.machine.unsettled:
-                self._end(now)
-            for lane in self.lanes:  # an event loop looks for itself at first
-                if not (lane is served or lane.on_loop) and self.queues[lane.index]:
-                    lane.wake()
+        try:
+            with self.lock:
+                self._begin(served)
+        except BaseException as error:
+            self.crash(error)  # such as: there are no more threads to be had
 
     def cancel(self, grace: float | None = None) -> None:
         """Start nothing more, interrupt what can be, give up the rest after a grace.
@@ -295,6 +291,23 @@ class Engine(Events):
             self.lock.release()
 
     # Under the lock.
+
+    def _begin(self, served: Lane | None) -> None:
+        self.journal.time_at_start = time()
+        self.journal.clock_at_start = now = clock()
+        if self.is_over:
+            # It was cancelled before it began; who waits for it has come since.
+            self.journal.ended = now
+            self._let_go()
+            return
+
+        if self.supervisor is not None:
+            self.supervisor.begin(now)
+        if not self.machine.unsettled:
+            self._end(now)
+        for lane in self.lanes:  # an event loop looks for itself at first
+            if not (lane is served or lane.on_loop) and self.queues[lane.index]:
+                lane.wake()
 
     def supervise(self) -> Supervisor:
         """Return the supervisor of the run, made when it is first needed."""

@@ -42,6 +42,7 @@ class Parts:
             outer.parts.add(engine)
             if outer.machine.halted:
                 engine.machine.halt()
+                engine.journal.cancelled = True
         engine.context.run(_current.set, ref(engine))
         if sniffio := sys.modules.get("sniffio"):
             # Which library awaits the run says nothing of where its tasks will be.

@@ -66,6 +66,7 @@ def _undoing(engine: Engine, task: int, after: list[Task[..., Any]]) -> Task[...
     assert definition.undo is not None
     options = Options(
         executor=of_task.executor,
+        fallback="threads",  # for what cannot be sent away, since it has to be undone
         retry=of_task.retry,
         timeout=of_task.timeout,
         trigger=TRIGGERS[ALL_DONE],

@@ -115,10 +115,14 @@ class Run(Drawable, Mapping[str, object]):
             self._refuse()
         over = Lock()
         over.acquire()
-        if not self._session.call_when_finished(over.release):
+        let_go = over.release
+        if not self._session.call_when_finished(let_go):
             return True
 
-        return over.acquire(timeout=-1 if timeout is None else timeout)
+        try:
+            return over.acquire(timeout=-1 if timeout is None else timeout)
+        finally:
+            self._session.do_not_call(let_go)
 
     def cancel(self, grace: float | None = None) -> None:
         """End the run: nothing new starts, what is running is told to end.

@@ -167,6 +167,12 @@ class Session:
                 self._when_finished.append(callback)
             return not self.is_finished
 
+    def do_not_call(self, callback: Callable[[], object]) -> None:
+        """Forget a callback whose owner does not wait for the end any more."""
+        with self._lock:
+            if callback in self._when_finished:
+                self._when_finished.remove(callback)
+
     def _go_on(self) -> None:
         """Undo in the background too, if need be. Under the lock of the run."""
         if self._undo():
@@ -272,7 +278,12 @@ def _begin(engine: Engine, served: Any = None) -> Lock | None:
             closed.release()
 
     engine.begin(served)
-    start_thread(host_loop)
+    try:
+        start_thread(host_loop)
+    except RuntimeError as error:
+        # There are no more threads to be had, and other tasks have begun already.
+        engine.crash(error)
+        closed.release()
     return closed
 
 

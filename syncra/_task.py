@@ -228,7 +228,7 @@ class Task(_Typed[P, R]):
 
         Used as a decorator. Only what has succeeded is undone, in reverse order of
         completion. The retry, timeout and executor of the task hold for its undoing
-        too.
+        too, but what cannot be sent to another process is done in a thread here.
 
         Parameters:
             function: takes the result of the task, or nothing; sync or async.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -75,3 +76,27 @@ def test_a_run_in_the_background_is_followed_from_a_loop(library: str) -> None:
         assert (await run).ok
 
     anyio.run(main, backend=library)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_follower_whose_loop_is_closed_leaves_the_run_alone(library: str) -> None:
+    """It was woken there once; the run goes on, and ends as if nobody had looked."""
+    is_followed, is_closed = threading.Event(), threading.Event()
+    graph = Graph("three", executor="threads")
+    graph.add(is_followed.wait, name="a", kwargs={"timeout": 10})
+    graph.add(is_closed.wait, name="b", kwargs={"timeout": 10}, after="a")
+    graph.add(lambda: "c", name="c", after="b")
+    run = graph.start()
+
+    async def set_when_waited_for() -> None:
+        is_followed.set()
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(set_when_waited_for)
+            assert (await anext(run.as_completed())).name == "a"
+
+    anyio.run(main, backend=library)
+    is_closed.set()
+    assert run.wait(10)
+    assert dict(run) == {"a": True, "b": True, "c": "c"}

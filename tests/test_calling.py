@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import signal
 import threading
@@ -435,3 +436,27 @@ def test_100_000_tasks(shape: str, executor: str) -> None:
     )
     assert found["last"] == (1 if shape == "chain" else 100_000)
     assert len(found) == len(graph)
+
+
+@pytest.mark.parametrize("executor", ["sequential", "threads"])
+def test_blocking_in_a_loop_with_a_function_that_gives_a_coroutine(executor) -> None:
+    """Nobody could see that before, and the loop of this thread is at work already."""
+    place = contextvars.ContextVar("place", default="nowhere")
+
+    async def later(fails: bool) -> str:
+        await asyncio.sleep(0)
+        if fails:
+            raise ValueError(place.get())
+        return place.get()
+
+    graph = Graph(executor=executor, on_error="continue")
+    graph.add(lambda: later(False), name="good")
+    graph.add(lambda: later(True), name="bad")
+
+    async def main() -> None:
+        place.set("here")
+        found = graph.run()
+        assert found["good"] == "here"
+        assert str(found.errors["bad"]) == "here"
+
+    asyncio.run(main())

@@ -1006,6 +1006,34 @@ def test_rollback_has_the_options_of_its_task(ended) -> None:
     assert any("'slow' failed with TaskTimeout" in note for note in error.__notes__)
 
 
+def test_a_rollback_that_cannot_be_sent_away_runs_here() -> None:
+    """In a thread: it has to be done, and so do those after it, however it is."""
+    guard, undone = threading.Lock(), []
+
+    def undo(value: str) -> None:
+        with guard:
+            undone.append(value)
+
+    graph = Graph(on_error="rollback")
+    first = graph.add(lambda: "first", name="first")
+    first.rollback(undo)
+    away = graph.add(str, name="away", after=first, executor="processes")
+    away.rollback(undo)
+    graph.add(failing(), name="bad", after=away)
+    for start in (graph.run, graph.start):
+        undone.clear()
+        try:
+            found = start()
+        except Boom:
+            pass
+        else:
+            assert found.wait(10)
+            assert isinstance(found.errors["bad"], Boom)
+            assert found.rollbacks["away"].executor == "threads"
+            assert "cannot be pickled" in str(found.rollbacks["away"].warning)
+        assert undone == ["", "first"]
+
+
 @pytest.mark.shares_memory
 def test_a_rollback_that_blocks_is_given_up(ended) -> None:
     """After the timeout of its task; the others go on."""
@@ -1326,3 +1354,30 @@ def test_undoing_is_cancelled_before_it_has_begun(runner, monkeypatch) -> None:
     with pytest.raises(ValueError, match="no truck"):
         RUNNERS[runner](graph)
     assert undone == []
+
+
+def test_what_fails_within_a_coroutine_does_not_cancel_that() -> None:
+    """The thread of the coroutine works for the run that fails, meanwhile."""
+    inner = Graph("inner", executor="threads")
+    outer = Graph("outer", executor="threads")
+    both_run = threading.Barrier(2)
+
+    @inner.task
+    def goes_on(context: Context) -> None:
+        both_run.wait(10)
+        while not context.cancelled():
+            pass
+
+    @inner.task
+    def fails() -> None:
+        both_run.wait(10)
+        raise Boom("inside")
+
+    @outer.task
+    async def around() -> str:
+        with pytest.raises(Boom, match="inside"):
+            inner.run()
+        await anyio.sleep(0)
+        return "not cancelled"
+
+    assert outer.run()[around] == "not cancelled"

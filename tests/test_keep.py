@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import weakref
+from queue import SimpleQueue
 from typing import Any, ClassVar
 
 import anyio
@@ -410,4 +411,48 @@ def test_what_was_undone_is_freed_with_its_run() -> None:
         graph.run(executor="sequential")
     caught.value.__traceback__ = None
     del caught
+    assert not Big.alive
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_what_a_function_took_that_failed_beside_an_event_loop_is_freed() -> None:
+    """Where it ran in a thread that its loop awaited, and the run has its error."""
+    graph = Graph(on_error="continue", executor="sequential")
+    graph.add(Big, name="big")
+
+    def bad(big: Big) -> None:
+        raise ValueError("bang")
+
+    graph.add(bad, dependencies="big")
+
+    async def main() -> None:
+        assert (await graph()).records["bad"].state == "failed"
+
+    anyio.run(main)
+    assert left_after_a_moment() == 0
+
+
+def test_a_run_that_was_told_too_late_to_end_is_freed() -> None:
+    """A thread does not keep for a coroutine to come what was meant for the last."""
+    Big.alive.clear()
+    graph = Graph(on_error="continue", executor="threads")
+    graph.add(Big, name="big")
+    runs: SimpleQueue[Run] = SimpleQueue()
+
+    def cancel(error: BaseException) -> bool:
+        runs.get().cancel()
+        return False
+
+    @graph.task(dependencies="big", retry=Retry(2, on=cancel))
+    async def bad(big: Big) -> None:
+        raise ValueError("bang")
+
+    run = graph.start()
+    runs.put(run)
+    assert run.wait(10)
+    assert isinstance(run.errors["bad"], ValueError)
+    del run
+    deadline = time.monotonic() + 10
+    while Big.alive and time.monotonic() < deadline:
+        gc.collect()
     assert not Big.alive

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import shutil
 import socket
+import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -148,6 +149,18 @@ def test_ray_is_not_told_of_strangers(engine) -> None:
         assert len(stranger.recv(100)) == 32
         stranger.sendall(bytes(32) + b"\x01\x00\x00\x00x")
         assert stranger.recv(1) == b""
+
+
+def test_strangers_who_hang_up_at_once_end_nothing(engine) -> None:
+    """Such as who looks which ports are open: workers are still heard after that."""
+    host, port, _ = engine._connection.link.channel.address
+    at_once = struct.pack("ii", 1, 0)
+    for _ in range(50):
+        with socket.create_connection((host, port)) as stranger:
+            stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    graph = Graph("g", executor=engine)
+    graph.add(int, name="zero")
+    assert graph.run(timeout=60)["zero"] == 0
 
 
 def test_the_page_about_clusters(engine) -> None:

@@ -592,3 +592,40 @@ def test_a_cancelled_task_says_so() -> None:
     assert found.wait(30)
     with pytest.raises(TaskCancelled, match="'other' of graph 'g' was cancelled"):
         found["other"]
+
+
+def test_threads_of_one_name_may_run_coroutines_at_once() -> None:
+    """What runs where is known by more than the names that programs give."""
+    graph = Graph(executor="sequential")
+    both_run = threading.Barrier(2)
+
+    @graph.task
+    async def meet() -> str:
+        both_run.wait(10)
+        return "met"
+
+    found: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(graph.run()[meet]), name="worker")
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == ["met", "met"]
+
+
+def test_looking_whether_a_run_is_over_keeps_nothing() -> None:
+    """However often somebody has waited for a moment in vain."""
+    may_end = threading.Event()
+    graph = Graph()
+    graph.add(may_end.wait, kwargs={"timeout": 10})
+    found = graph.start()
+    assert not found.wait(0)
+    before = sys.getallocatedblocks()
+    for _ in range(10_000):
+        assert not found.wait(0)
+    assert sys.getallocatedblocks() - before < 1_000
+    may_end.set()
+    assert found.wait(10)

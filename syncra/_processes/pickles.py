@@ -422,7 +422,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     elif type(value) is FunctionType:
         cells = value.__closure__ or ()
         for label, cell in zip(value.__code__.co_freevars, cells, strict=True):
-            yield f"'s variable {label!r}", cell.cell_contents
+            yield f"'s variable {label!r}", _attribute(cell, "cell_contents")
     else:
         yield from _attributes(value)
 
@@ -436,6 +436,14 @@ def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
         slots = getattr(kind, "__slots__", ())
         labels += (slots,) if isinstance(slots, str) else slots
     for label in labels:
-        part = getattr(value, label, None)
+        part = _attribute(value, label)
         if part is not None:
             yield f".{label}", part
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """Return an attribute; None if there is none, whatever else is raised then."""
+    try:
+        return getattr(value, name, None)
+    except Exception:
+        return None  # a cell that is empty, or a class that answers as it likes

@@ -11,12 +11,11 @@ import anyio
 
 from .._loops import call_soon_here
 from .._parts import cancel_awaited_by
-from ._pool import start_thread
+from ._pool import call, start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextvars import Context
     from typing import Any
 
 
@@ -33,10 +32,10 @@ class InThread:
 
     async def __call__(self, *arguments: Any) -> Any:
         event, set_soon = event_here()
-        call = partial(self.__wrapped__, *arguments)
-        outcome: list[Any] = []
         names: list[str] = []
-        start_thread(partial(_call, copy_context(), call, names, outcome, set_soon))
+        job = partial(_noting_thread, names, partial(self.__wrapped__, *arguments))
+        outcome: list[Any] = []
+        start_thread(partial(call, copy_context(), job, outcome, set_soon))
         try:
             await event.wait()
         except BaseException:
@@ -44,9 +43,12 @@ class InThread:
                 cancel_awaited_by(name)
             raise
 
-        result, error = outcome
+        error, result = outcome.pop(), outcome.pop()
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # this frame is in its traceback, and so is that of `call`
 
         if result.__class__ is CoroutineType:
             return await result  # a wrapped coroutine function
@@ -54,22 +56,9 @@ class InThread:
         return result
 
 
-def _call(
-    context: Context,
-    function: Callable[[], Any],
-    names: list[str],
-    outcome: list[Any],
-    when_over: Callable[[], object],
-) -> None:
+def _noting_thread(names: list[str], function: Callable[[], Any]) -> Any:
     names.append(current_thread().name)
-    try:
-        outcome += context.run(function), None
-    except BaseException as error:
-        outcome += None, error
-    try:
-        when_over()
-    except RuntimeError:
-        pass  # the loop has been closed: nobody waits
+    return function()
 
 
 def event_here() -> tuple[anyio.Event, Callable[[], object]]:

@@ -21,6 +21,8 @@ from .._clock import clock
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Context
+    from typing import Any
 
 IDLE_SECONDS = 10.0
 #: The most seconds that the end of the interpreter waits for threads to end a job.
@@ -47,7 +49,11 @@ class _Kept:
         name = f"syncra-{next(_numbers)}"
         self.thread = Thread(target=self._serve, name=name, daemon=True)
         _busy[name] = self
-        self.thread.start()
+        try:
+            self.thread.start()
+        except BaseException:
+            del _busy[name]  # there are no more threads to be had
+            raise
 
     def give(self, job: Callable[[], object] | None) -> None:
         """Run `job` next; end if it is None. Only for one taken from the idle ones."""
@@ -94,6 +100,30 @@ def start_thread(job: Callable[[], object]) -> None:
         _Kept(job)
     else:
         kept.give(job)
+
+
+def call(
+    context: Context,
+    function: Callable[[], Any],
+    outcome: list[Any],
+    when_over: Callable[[], object],
+) -> None:
+    """Call a function for somebody who waits in another thread.
+
+    Parameters:
+        context: the context to call it in.
+        function: what to call.
+        outcome: gets its result, or None, and what it has raised, or None.
+        when_over: tells who waits.
+    """
+    try:
+        outcome += context.run(function), None
+    except BaseException as error:
+        outcome += None, error
+    try:
+        when_over()
+    except RuntimeError:
+        pass  # an event loop that has been closed: nobody waits
 
 
 def give_up(name: str) -> None:

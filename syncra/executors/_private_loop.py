@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from contextvars import copy_context
 from functools import partial
-from threading import current_thread, local
+from threading import Lock, get_ident, local
 
+from .._clock import clock
 from .._loops import reachable
-from ._pool import after_job
+from ._pool import after_job, call, start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from ._base import Work
 
 _thread = local()
-#: The asyncio task of the coroutine that a thread runs, by name of the thread.
-_running: dict[str, asyncio.Task[Any]] = {}
+#: The asyncio task of the coroutine that a thread runs, and when that began, by number
+#: of the thread: names are what programs make them.
+_running: dict[int, tuple[asyncio.Task[Any], float]] = {}
 #: What tells whether a coroutine that is about to begin was told to end before.
-_early: dict[str, Callable[[], bool]] = {}
+_early: dict[int, Callable[[], bool]] = {}
 
 
 class OnPrivateLoop:
@@ -38,6 +40,9 @@ class OnPrivateLoop:
 
 def run_here(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine to its end on the private loop of this thread."""
+    if asyncio._get_running_loop() is not None:
+        return _run_beside(coroutine)
+
     runner = getattr(_thread, "runner", None)
     if runner is None:
         runner = _thread.runner = asyncio.Runner()
@@ -50,6 +55,24 @@ def run_here(coroutine: Coroutine[Any, Any, Any]) -> Any:
         raise error
     finally:
         del error  # this frame is in its traceback
+
+
+def _run_beside(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine in another thread, since this one is in an event loop already."""
+    over = Lock()
+    over.acquire()
+    outcome: list[Any] = []
+    job = partial(run_here, coroutine)
+    start_thread(partial(call, copy_context(), job, outcome, over.release))
+    over.acquire()
+    error, result = outcome.pop(), outcome.pop()
+    if error is None:
+        return result
+
+    try:
+        raise error
+    finally:
+        del error  # as above
 
 
 async def _known(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, Exception | None]:
@@ -66,42 +89,44 @@ async def _known(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, Exception | 
 
 def _runs_as(task: asyncio.Task[Any] | None) -> None:
     """Take note of the asyncio task that this thread runs; None: it is over."""
-    name = current_thread().name
+    thread = get_ident()
     if task is None:
-        del _running[name]
-        _early.pop(name, None)
+        del _running[thread]
+        _early.pop(thread, None)
         return
 
-    _running[name] = task
-    early = _early.pop(name, None)
+    _running[thread] = task, clock()
+    early = _early.pop(thread, None)
     if early is not None and early():
         task.cancel()
 
 
-def interrupt(thread: str, work: Work, number: int) -> bool:
+def interrupt(thread: int, worker: str, work: Work, number: int) -> bool:
     """Cancel the coroutine that a thread runs for a task.
 
     Parameters:
-        thread: name of the thread.
+        thread: number of the thread.
+        worker: its name, as the run knows it.
         work: the run.
         number: id of the task.
 
     Returns:
         Whether the task is a coroutine, so that it will be cancelled.
     """
+    since = work.started[number]
     if work.functions[number].__class__ is not OnPrivateLoop:
-        return thread in _running and _cancel(thread)
+        return _cancel(thread, since)
 
     # It may not have begun; then it finds that it is to end.
-    _early[thread] = partial(work.goes_on, number, thread, work.started[number])
-    if thread in _running:
-        _cancel(thread)
+    _early[thread] = partial(work.goes_on, number, worker, since)
+    _cancel(thread, since)
     return True
 
 
-def _cancel(thread: str) -> bool:
-    task = _running.get(thread)
-    if task is None:
+def _cancel(thread: int, since: float) -> bool:
+    task, began = _running.get(thread, (None, 0.0))
+    # What began earlier runs this run, and is not of it.
+    if task is None or began < since:
         return False
 
     try:
@@ -115,6 +140,7 @@ def _cancel(thread: str) -> bool:
 @after_job.append
 def close() -> None:
     """Close the private loop of this thread, if it has one."""
+    _early.pop(get_ident(), None)  # it came too late, and knows the run
     runner = getattr(_thread, "runner", None)
     # One that is running is of a run around this one.
     if runner is not None and not runner.get_loop().is_running():

@@ -160,10 +160,14 @@ class Channel:
         except OSError:
             return
 
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer = Peer(connection)
-        connection.sendall(peer.nonce)
-        self._selector.register(connection, EVENT_READ, peer)
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall(peer.nonce)
+        except OSError:
+            connection.close()  # it has gone again already
+        else:
+            self._selector.register(connection, EVENT_READ, peer)
 
     def _drop(self, peer: Peer) -> None:
         self._selector.unregister(peer.connection)

@@ -124,7 +124,10 @@ class LoopHost:
         """Take note that a worker has come to its end. On the loop's own thread."""
         self.workers.discard(worker)
         if not self.workers and self._work.is_over:
-            self._event.set()
+            try:
+                self._event.set()
+            except RuntimeError:
+                pass  # the loop was closed, and nobody waits
 
     async def run(self, begin: Callable[[], None]) -> None:
         """Host the run until it is over.
@@ -235,15 +238,19 @@ class LoopLane(Lane):
         if isinstance(self._work.functions[task], InThread):
             return False
 
-        assert self.host is not None
         assert isinstance(worker, LoopWorker)
+        if self.host is None:
+            return False  # its loop was closed, and never makes another step of it
+
         self.host.request(partial(self._interrupt, task, worker))
         return True
 
     def _interrupt(self, task: int, worker: LoopWorker) -> None:
-        # It may have ended meanwhile, and another attempt may have been asked since.
+        # It may have ended meanwhile, and another attempt may have been asked since. Or
+        # it was given up, and whether there is another attempt is still being asked.
         if self._work.was_asked_to_end(task) and self._work.workers[task] is worker:
-            worker.interrupt()
+            if not worker.is_gone:
+                worker.interrupt()
 
     def abandon(self, task: int, worker: Worker) -> bool:
         assert isinstance(worker, LoopWorker)

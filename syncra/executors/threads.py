@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import partial
 from sys import modules
-from threading import Lock
+from threading import Lock, current_thread, get_ident
 
 from ._base import Executor, Lane, work
 from ._pool import after_job, give_up, start_thread
@@ -76,7 +76,14 @@ class ThreadLane(Lane):
     waits here instead while nothing is ready.
     """
 
-    __slots__ = ("_active", "_caller", "_caller_waits", "_max_workers", "_work")
+    __slots__ = (
+        "_active",
+        "_caller",
+        "_caller_waits",
+        "_max_workers",
+        "_numbers",
+        "_work",
+    )
 
     serves_caller = True
 
@@ -86,6 +93,8 @@ class ThreadLane(Lane):
         self._active = 0
         self._caller: Lock | None = None  # released when the caller shall go on
         self._caller_waits = False
+        #: The numbers of its threads, by name.
+        self._numbers: dict[str, int] = {}
 
     @property
     def in_one_thread(self) -> bool:
@@ -122,7 +131,9 @@ class ThreadLane(Lane):
         # A thread cannot be interrupted, but a coroutine in it can.
         private_loop = modules.get(f"{__package__}._private_loop")
         return private_loop is not None and bool(
-            private_loop.interrupt(worker, self._work, task)
+            private_loop.interrupt(
+                self._numbers.get(str(worker), 0), worker, self._work, task
+            )
         )
 
     def abandon(self, task: int, worker: Worker) -> bool:
@@ -150,7 +161,7 @@ class ThreadLane(Lane):
             self.vacant = self._active < self._max_workers
         while True:
             try:
-                work(run, self)
+                self.pull(run)
             except BaseException as error:
                 run.crash(error)
                 raise
@@ -166,15 +177,20 @@ class ThreadLane(Lane):
             if run.is_over:
                 return
 
+    def pull(self, run: Work) -> None:
+        """Be a worker in the calling thread until nothing is ready."""
+        self._numbers[current_thread().name] = get_ident()
+        work(run, self)
+
     def _wake_caller(self) -> None:
         assert self._caller is not None
         self._caller_waits = False
         self._caller.release()
 
 
-def _work(run: Work, lane: Lane) -> None:
+def _work(run: Work, lane: ThreadLane) -> None:
     try:
-        work(run, lane)
+        lane.pull(run)
     except BaseException as error:
         run.crash(error)
 

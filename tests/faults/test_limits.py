@@ -18,6 +18,7 @@ import trio
 from conftest import with_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
+from tests_helpers import in_a_script
 
 from syncra import Context, Graph, Retry, State
 from syncra.errors import RunTimeout, TaskCancelled, TaskTimeout
@@ -293,7 +294,7 @@ def forget_private_loops() -> None:
     """End the coroutines in the threads that were left behind by the test."""
     from syncra.executors import _private_loop
 
-    for task in list(_private_loop._running.values()):
+    for task, _ in list(_private_loop._running.values()):
         STOP_SWALLOWING.append(1)
         # As often as it takes: the coroutine may be in its clean-up.
         while not task.done():
@@ -753,3 +754,130 @@ def test_an_eager_task_factory_of_the_user() -> None:
         return await graph.arun()
 
     assert len(asyncio.run(main())) == 20
+
+
+async def never_ending(has_ended: threading.Event) -> None:
+    """Go on after each cancellation."""
+    try:
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                pass
+    finally:
+        has_ended.set()
+
+
+def test_fault_42_a_policy_is_asked_about_an_attempt_once() -> None:
+    """Not again when what was given up comes to its end, of which it knows nothing."""
+    asked: list[BaseException] = []
+    has_ended = threading.Event()
+
+    def on(error: BaseException) -> bool:
+        asked.append(error)
+        return False
+
+    graph = Graph("g", on_error="continue")
+    graph.add(
+        never_ending,
+        name="stubborn",
+        kwargs={"has_ended": has_ended},
+        timeout=0.05,
+        retry=Retry(3, on=on),
+    )
+    found = graph.run(grace=0.05)
+    assert has_ended.wait(10)
+    assert asked == [found.records["stubborn"].error]
+
+
+def test_fault_47_a_run_cancelled_while_a_policy_thinks_about_what_was_given_up() -> (
+    None
+):
+    """What is asked to end has ended already: that is no fault of the run."""
+    is_asked, has_ended, may_answer = (threading.Event() for _ in range(3))
+
+    def on(error: BaseException) -> bool:
+        is_asked.set()
+        return may_answer.wait(10)
+
+    graph = Graph("g", on_error="continue")
+    graph.add(
+        never_ending,
+        name="stubborn",
+        kwargs={"has_ended": has_ended},
+        timeout=0.05,
+        retry=Retry(3, on=on),
+    )
+    found = graph.start(grace=0.05)
+    assert is_asked.wait(10)
+    assert has_ended.wait(10)
+    found.cancel(grace=0.2)
+    assert found.wait(10)
+    may_answer.set()
+    with pytest.raises(ExceptionGroup) as raised:
+        found.raise_for_errors()
+    assert [type(one) for one in raised.value.exceptions] == [
+        TaskTimeout,
+        TaskCancelled,
+    ]
+
+
+CANCELLED_WITHOUT_ITS_LOOP = """
+import asyncio, threading
+from syncra import Graph
+
+graph = Graph("g")
+hold, has_begun = threading.Event(), asyncio.Event()
+graph.add(hold.wait, name="slow")
+
+@graph.task
+async def coroutine():
+    has_begun.set()
+    await asyncio.sleep(3600)
+
+runs = []
+
+async def main():
+    runs.append(graph())
+    await runs[0]
+
+loop = asyncio.new_event_loop()
+loop.set_exception_handler(lambda loop, context: None)
+awaiting = loop.create_task(main())
+loop.run_until_complete(has_begun.wait())
+loop.close()
+awaiting.get_coro().close()
+run, = runs
+run.cancel(grace=0)
+hold.set()
+print(*sorted(record.name + " " + record.state for record in run.as_completed()))
+"""
+
+
+def test_fault_47_a_run_whose_event_loop_was_closed_can_be_cancelled() -> None:
+    """By whoever has it: the coroutine makes no other step, and is cancelled."""
+    assert in_a_script(CANCELLED_WITHOUT_ITS_LOOP) == (
+        "coroutine cancelled slow cancelled\n"
+    )
+
+
+def test_fault_47_a_run_that_begins_in_one_that_is_to_end_is_cancelled() -> None:
+    """It says so, as one does that was going on."""
+    inner, outer = Graph("inner"), Graph("outer")
+    inner.add(lambda: 1, name="one")
+    has_begun, is_told = threading.Event(), threading.Event()
+
+    @outer.task
+    def begins_late() -> Any:
+        has_begun.set()
+        is_told.wait(10)
+        return inner.run()
+
+    found = outer.start()
+    assert has_begun.wait(10)
+    found.cancel()
+    is_told.set()
+    assert found.wait(10)
+    with pytest.raises(ExceptionGroup, match="graph 'inner'") as raised:
+        found[begins_late].raise_for_errors()
+    assert isinstance(raised.value.exceptions[0], TaskCancelled)

@@ -669,6 +669,49 @@ def test_fault_29_an_argument_that_cannot_travel(executor) -> None:
     assert found["after"] == 1
 
 
+class Odd:
+    """Answer whatever is asked for out of a mapping, or raise a `KeyError`."""
+
+    def __init__(self) -> None:
+        self.known = {"lock": threading.Lock()}
+
+    def __getattr__(self, name: str) -> Any:
+        return self.__dict__["known"][name]
+
+
+def odd_function() -> Callable[[], Any]:
+    """Return a function of a lock, and of a variable that was never set."""
+    lock = threading.Lock()
+
+    def use() -> Any:
+        return absent, lock
+
+    if not lock:
+        absent = 1
+    return use
+
+
+@pytest.mark.parametrize(
+    ("make", "path"),
+    [(Odd, "value.known['lock']"), (odd_function, "value's variable 'lock'")],
+)
+def test_fault_29_an_argument_that_does_not_like_to_be_looked_at(make, path) -> None:
+    """Whatever it raises then is not what is wrong with it."""
+    graph = with_siblings(tasks.one)
+    graph.add(tasks.echo, name="use", kwargs={"value": make()})
+    error = run(graph).records["use"].error
+    assert isinstance(error, SerializationError)
+    assert (error.stage, error.task, error.path) == ("argument", "use", path)
+
+
+def test_fault_28_a_function_that_does_not_like_to_be_looked_at() -> None:
+    graph = Graph("g", executor="processes")
+    graph.add(odd_function(), name="odd")
+    with pytest.raises(SerializationError, match="task 'odd' of graph 'g'") as caught:
+        graph.run()
+    assert caught.value.path == "function's variable 'lock'"
+
+
 def local_result() -> Any:
     return {"first": [1, lambda: None, threading.Lock()]}
 

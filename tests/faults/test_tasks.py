@@ -766,6 +766,69 @@ def test_fault_10_no_thread_for_the_clock() -> None:
     in_a_script(NO_NEW_THREAD)
 
 
+NO_THREAD_FOR_A_RUN = """
+import asyncio, gc, threading, weakref
+from syncra import Graph
+
+start, left = threading.Thread.start, HOW_MANY
+
+def start_while_there_are(thread):
+    global left
+    left -= 1
+    if left == -1:
+        raise RuntimeError("can't start new thread")
+    start(thread)
+
+threading.Thread.start = start_while_there_are
+
+class Observer:
+    def run_finished(self, run):
+        print(run.progress, end=", ")
+
+class Big: pass
+
+def function(big):
+    threading.Event().wait(0.1)
+
+async def coroutine():
+    await asyncio.sleep(60)
+
+graph = Graph("g")
+for task in TASKS:
+    graph.add(task)
+inputs = {"big": Big()} if graph.inputs else {}
+kept = list(map(weakref.ref, inputs.values()))
+options = {"observers": [Observer()]}
+try:
+    CALL
+except RuntimeError as error:
+    print(error)
+inputs.clear()
+gc.collect()
+assert not any(big() for big in kept), "the run is kept"
+"""
+
+
+@pytest.mark.parametrize(
+    ("tasks", "how_many"),
+    [("function,", 0), ("coroutine,", 0), ("function, coroutine", 1)],
+    ids=["function", "coroutine", "both"],
+)
+@pytest.mark.parametrize("call", ["run", "arun"])
+def test_fault_10_no_thread_for_a_run(tasks: str, how_many: int, call: str) -> None:
+    """It ends with that, whatever was to go on there, and observers know of it."""
+    if call == "arun":
+        if tasks == "coroutine,":
+            pytest.skip("needs no thread")
+        how_many = 0
+    text = NO_THREAD_FOR_A_RUN.replace("TASKS", f"({tasks})")
+    text = text.replace("HOW_MANY", str(how_many))
+    wait = "{}" if call == "run" else "asyncio.run({})"
+    text = text.replace("CALL", wait.format(f"graph.{call}(inputs, **options)"))
+    count = len([task for task in tasks.split(",") if task])
+    assert in_a_script(text) == f"{count} cancelled, can't start new thread\n"
+
+
 # Fault 11, as far as there are hooks: policies and rollbacks
 
 
