@@ -21,7 +21,7 @@ from ._inputs import Input
 from ._names import hint, listed, nearest, place_of
 from ._signature import EMPTY, is_coroutine_function, signature_of
 from ._task import DEFAULT_OPTIONS, Part, Task
-from .errors import CycleError, GraphError, UnknownDependencyError
+from .errors import CycleError, GraphError, SignatureError, UnknownDependencyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -297,7 +297,8 @@ class Compiler:
             output = dependency.output
             dependency = dependency.task
         if isinstance(dependency, Task):
-            name = self._name_of_task(definition, dependency)
+            # One that was defined again since is found under its name.
+            name = dependency.name
         elif isinstance(dependency, str):
             name = dependency
         else:
@@ -307,27 +308,14 @@ class Compiler:
             raise self._unknown(definition, name)
 
         if output is not None and output not in upstream.outputs:
-            upstream[output]  # raises, saying which outputs there are
+            try:
+                upstream[output]
+            except SignatureError as error:  # which says which outputs there are
+                error.add_note(
+                    f"task {definition.name!r} ({definition.place}) needs it"
+                )
+                raise
         return Link(self._ids[name], name, output, upstream.outputs)
-
-    def _name_of_task(self, definition: Task[..., Any], task: Task[..., Any]) -> str:
-        # A task that was defined again since is found under its name.
-        found = self._tasks.get(task.name)
-        if found is task or task.graph is definition.graph:
-            return task.name
-
-        where = (
-            f"belongs to graph {task.graph.name!r}"
-            if task.graph is not None
-            else "belongs to no graph"
-        )
-        raise UnknownDependencyError(
-            f"task {definition.name!r} ({definition.place}) depends on task "
-            f"{task.name!r}, which {where}, not to graph {self._graph!r}. "
-            f"Add it there, or add the other graph as one task.",
-            definition.name,
-            task.name,
-        )
 
     def _name_of_function(
         self, definition: Task[..., Any], function: Callable[..., Any]

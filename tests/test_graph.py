@@ -6,17 +6,19 @@ import importlib
 import pickle
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from syncra import Graph, Task, delete_graph, get_graph, list_graphs, task
+from syncra import Graph, Task, Threads, delete_graph, get_graph, list_graphs, task
 from syncra.errors import (
     CycleError,
     DuplicateTaskError,
     GraphError,
     GraphNotFoundError,
+    SignatureError,
     SyncraError,
     TaskNotFoundError,
     UnknownDependencyError,
@@ -175,6 +177,22 @@ def test_ampersand_collects_dependencies() -> None:
         a & 3
 
 
+def test_ampersand_collects_parts_too() -> None:
+    """In any order, with tasks and with what is collected already."""
+    graph = Graph()
+    whole = graph.add(lambda: 1, name="whole")
+    pair = graph.add(lambda: (1, 2), name="pair", outputs=("left", "right"))
+    left, right = pair["left"], pair["right"]
+    assert left & right & whole == (left, right, whole)
+    assert left & (right & whole) == (left, right, whole)
+    assert whole & left & right == (whole, left, right)
+    assert repr(left) == "<Part 'left' of task 'pair'>"
+    with pytest.raises(TypeError):
+        left & 3
+    with pytest.raises(TypeError):
+        3 & left
+
+
 def test_dependencies_by_name_by_function_and_before_they_exist() -> None:
     """Names may be forward references; a function stands for its only task."""
     graph = Graph()
@@ -304,6 +322,34 @@ def test_fault_74_a_notebook_cell_run_again() -> None:
     )
     exec(cell.format(2), names)
     assert get_graph("cells")()["load"] == 2
+
+
+def test_fault_74_a_cell_run_again_with_other_outputs() -> None:
+    """What was defined below it depends on a part that is no more, and is told so."""
+    cell = "@task(graph='parts', outputs={!r})\ndef pair():\n    return 1, 2\n"
+    names: dict[str, Any] = {"task": task, "__name__": "__main__"}
+    exec(cell.format(("left", "right")), names)
+    exec(
+        "@task(graph='parts', dependencies=pair['left'])\ndef use(x):\n    return x\n",
+        names,
+    )
+    assert get_graph("parts")()["use"] == 1
+    exec(cell.format(("right", "left")), names)
+    assert get_graph("parts")()["use"] == 2
+    exec(cell.format(("first", "second")), names)
+    with pytest.raises(SignatureError, match=r"no output 'left'") as caught:
+        get_graph("parts")()
+    assert "task 'use' (" in "".join(caught.value.__notes__)
+
+
+def test_a_dependency_that_was_moved_to_another_graph() -> None:
+    mine, other = Graph("mine"), Graph("other")
+    one = mine.add(lambda: 1, name="one")
+    two = mine.add(lambda x: x, name="two", dependencies=one)
+    mine.remove(two)
+    other.add(mine.remove(one))
+    with pytest.raises(UnknownDependencyError, match="'one' of graph 'other'"):
+        mine.add(two)
 
 
 def test_fault_74_two_functions_of_one_name() -> None:
@@ -513,6 +559,28 @@ def test_a_graph_as_one_task(run) -> None:
     assert run(again, {"number": 4})["twice"]["double"] == 8
     with pytest.raises(ValueError, match="task of itself"):
         inner.add(inner)
+
+
+def test_more_targets_than_are_remembered() -> None:
+    """A graph may be run for each of its tasks, one after another, and again."""
+    graph = Graph()
+    for number in range(100):
+        graph.add(lambda number=number: number, name=str(number))
+    for _ in range(2):
+        for number in range(100):
+            assert dict(graph.run(targets=str(number))) == {str(number): number}
+    assert len(graph.run()) == 100
+
+
+def test_more_executors_than_are_remembered() -> None:
+    """Each is taken as it is, also one that was given before."""
+    graph = Graph()
+    graph.add(threading.current_thread, name="thread")
+    executors = [Threads(number) for number in range(1, 20)]
+    for executor in executors * 2:
+        assert graph.run(executor=executor).records["thread"].executor == "threads"
+    found = graph.run(executor="sequential")
+    assert found["thread"] is threading.current_thread()
 
 
 def test_executors_are_checked_where_they_are_named() -> None:

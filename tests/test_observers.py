@@ -186,6 +186,18 @@ class Raising(Observer):
         raise self.error
 
 
+def test_fault_11_one_that_always_raises_does_not_fill_the_memory(caplog) -> None:
+    """The first hundred errors are listed, and one is logged for each event."""
+    graph = Graph()
+    for number in range(400):
+        graph.add(lambda: 1, name=str(number))
+    with caplog.at_level(logging.WARNING, "syncra.observers"):
+        found = graph.run(observers=[Raising(ValueError("no"))])
+    assert len(found) == 400
+    assert len(found.observer_errors) == 100
+    assert len([one for one in caplog.records if one.name == "syncra.observers"]) <= 4
+
+
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit()])
 def test_fault_11_an_observer_that_raises_changes_nothing(run, error, caplog) -> None:
     """It is listed, and logged once for each thing; the others are told all."""

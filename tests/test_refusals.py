@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 from typing_extensions import TypeAliasType
 
-from syncra import Graph
+from syncra import Graph, task
 from syncra._annotations import type_name
 from syncra._conversion import ConversionError, from_json, from_text
 from syncra.errors import GraphError, TaskNotFoundError, UnknownDependencyError
@@ -54,6 +54,41 @@ def test_what_is_no_dependency(given: dict[str, Any], words: str) -> None:
     with pytest.raises(TypeError, match=f"task 'two': .*{words}"):
         graph.add(two, **given)
     assert list(graph) == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"outputs": ["a", 3]}, "outputs= holds names, got 3"),
+        ({"outputs": ["a", ""]}, "outputs= holds names, got ''"),
+        ({"outputs": ["a", "a"]}, "hold one of them twice"),
+        ({"limit": 3}, "limit is the name of a limit of the graph, or a mapping"),
+    ],
+)
+def test_what_is_no_option(given: dict[str, Any], words: str) -> None:
+    graph = Graph()
+    with pytest.raises((TypeError, ValueError), match=f"task 'one': .*{words}"):
+        graph.add(one, **given)
+    assert list(graph) == []
+
+
+def test_what_is_no_graph() -> None:
+    with pytest.raises(TypeError, match="graph= is a name or a Graph, got 3"):
+        task(graph=3)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="graph_name= is a name or a Graph, got 3"):
+        task(graph_name=3)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="graph 'g': limits has names for keys, got 3"):
+        Graph("g", limits={3: 1})  # type: ignore[dict-item]
+
+
+def test_a_function_that_is_no_task_of_the_run() -> None:
+    graph = Graph("g")
+    graph.add(one)
+    run = graph.run()
+    with pytest.raises(TaskNotFoundError, match="'g' has no task 'two'"):
+        run[two]
+    with pytest.raises(TaskNotFoundError, match=r"has no task 'functools\.partial"):
+        run[partial(one)]
 
 
 def test_a_dependency_of_another_graph() -> None:

@@ -222,6 +222,39 @@ def test_context_parameter(run) -> None:
     assert found["use_async"][2] == "syncra.ctx.use_async"
 
 
+def test_a_context_that_only_a_type_checker_imports(run) -> None:
+    """The name has to do then, in each of its spellings."""
+    names: dict[str, Any] = {}
+    exec(
+        "from __future__ import annotations\n"
+        "def plain(me: Context): return me.task\n"
+        "def dotted(me: syncra.Context): return me.task\n"
+        "def maybe(me: Context | None): return me.task\n"
+        "def other(me: Contexts | None = None): return me\n",
+        names,
+    )
+    graph = Graph()
+    for name in ("plain", "dotted", "maybe", "other"):
+        graph.add(names[name])
+    found = run(graph)
+    assert dict(found) == {
+        "plain": "plain",
+        "dotted": "dotted",
+        "maybe": "maybe",
+        "other": None,
+    }
+
+
+def test_the_context_says_what_it_is_of() -> None:
+    graph = Graph("ctx")
+
+    def shown(me: Context) -> str:
+        return repr(me)
+
+    graph.add(shown)
+    assert "of task 'shown' of graph 'ctx', attempt 1" in graph.run()["shown"]
+
+
 def test_inputs_are_what_nothing_fills() -> None:
     """Free parameters without default are inputs, one for all tasks that share one."""
 
@@ -437,6 +470,19 @@ def test_a_signature_is_read_once_per_function(monkeypatch) -> None:
         graph.add(function, name=str(number))
     graph.compiled()
     assert reads == [function]
+
+
+def test_classes_of_callables_by_the_hundred() -> None:
+    """What is known of the first ones need not be kept, and none is mistaken."""
+    graph = Graph()
+    for number in range(300):
+
+        def call(self: Any, number: int = number) -> int:
+            return number
+
+        made = type("Made", (), {"__slots__": (), "__call__": call})
+        graph.add(made(), name=str(number), kwargs={"number": number})
+    assert sum(graph.run().values()) == sum(range(300))
 
 
 class Slotted:
