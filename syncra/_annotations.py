@@ -117,14 +117,14 @@ def plain(annotation: object) -> Any:
             return annotation
 
 
-def is_left_out(annotation: object) -> bool:
-    """Return whether the annotation of a field says that it may be left out."""
-    while _qualifier(annotation) in _QUALIFIERS:
-        if _qualifier(annotation) == "NotRequired":
-            return True
+def is_needed(annotation: object) -> bool | None:
+    """Return whether a field is needed, as its annotation says; None if it does not."""
+    while (qualifier := _qualifier(annotation)) in _QUALIFIERS:
+        if qualifier in ("NotRequired", "Required"):
+            return qualifier == "Required"
 
         annotation = typing.get_args(annotation)[0]
-    return False
+    return None
 
 
 def _qualifier(annotation: object) -> str:

@@ -15,7 +15,7 @@ from ._annotations import (
     MAPPINGS,
     SETS,
     is_any,
-    is_left_out,
+    is_needed,
     is_structure,
     is_union,
     plain,
@@ -277,10 +277,13 @@ def _fields_of(origin: Any) -> tuple[dict[str, object], list[str]]:
         ) from error
 
     if is_typeddict(origin):
-        # Python does not see a NotRequired in annotations that are strings.
-        needed = origin.__required_keys__
+        # Python sees neither Required nor NotRequired in annotations that are strings.
+        needed = {name: is_needed(kind) for name, kind in kinds.items()}
+        known = origin.__required_keys__
         return kinds, [
-            name for name in kinds if name in needed and not is_left_out(kinds[name])
+            name
+            for name in kinds
+            if needed[name] or (needed[name] is None and name in known)
         ]
 
     if not dataclasses.is_dataclass(origin):  # a named tuple

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from syncra import Graph, State
+from syncra.errors import RunNotFinished
 
 LIBRARIES = ["asyncio", "trio"]
 
@@ -100,3 +101,15 @@ def test_a_follower_whose_loop_is_closed_leaves_the_run_alone(library: str) -> N
     is_closed.set()
     assert run.wait(10)
     assert dict(run) == {"a": True, "b": True, "c": "c"}
+
+
+def test_a_run_that_waits_to_be_awaited_cannot_be_followed() -> None:
+    """It would never begin for that, so nobody is left waiting."""
+
+    async def main() -> None:
+        run = of_three(lambda: 2)()
+        with pytest.raises(RunNotFinished, match="has not started"):
+            run.as_completed()
+        await run
+
+    anyio.run(main)

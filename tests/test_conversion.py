@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, NewType, NotRequired, Optional
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    NewType,
+    NotRequired,
+    Optional,
+    Required,
+)
 from uuid import UUID
 
 import pytest
@@ -36,9 +45,23 @@ class Order:
     prices: list[Decimal] = field(default_factory=list)
 
 
+class Size(enum.Enum):
+    SMALL = 1.5
+    LARGE = 2
+
+
+class Steps(int):
+    pass
+
+
 class Place(TypedDict):
     city: str
     zip: NotRequired[int]
+
+
+class Address(Place, total=False):
+    street: Required[str]
+    number: Annotated[NotRequired[int], "of the house"]
 
 
 class Point(NamedTuple):
@@ -92,6 +115,8 @@ FROM_TEXT: list[tuple[str, Any, object]] = [
     ("3", Annotated[int, "more than 2"], 3),
     ("3", Metres, 3.0),
     ("3", Celsius, Celsius(3)),
+    ("1.5", Size, Size.SMALL),
+    ('{"city": "Ulm", "street": "A"}', Address, {"city": "Ulm", "street": "A"}),
     ('{"item": "tea", "due": "2026-01-31"}', Order, Order("tea", date(2026, 1, 31))),
     ('{"city": "Ulm"}', Place, {"city": "Ulm"}),
     ('{"x": 1}', Point, Point(1)),
@@ -135,6 +160,8 @@ def test_text_becomes_what_the_annotation_asks_for(
         ('{"itme": "tea"}', Order, "Did you mean 'item'?"),
         ('{"item": "tea"}', Order, "Order also needs 'due'"),
         ('{"city": 5}', Place, "at .city: expected text, got 5"),
+        ('{"city": "Ulm"}', Address, "Address also needs 'street'"),
+        ("x", dict[str, Any], "expected a JSON object such as"),
         ("5", dict[str, int], "expected a JSON object such as"),
         ("[" * 100_000, list[int], "nested too deeply"),
         ("9" * 5000, int, "expected a whole number such as 3, got '999"),
@@ -163,6 +190,8 @@ def test_a_text_that_does_not_fit_is_told_what_was_expected(
         (["a", "b"], tuple[Path, ...], (Path("a"), Path("b"))),
         ("2026-01-31", date | str, "2026-01-31"),
         (2, Colour, Colour.BLUE),
+        (2.0, Size, Size.LARGE),
+        (3, Steps, Steps(3)),
         (None, int | None, None),
         ([{"x": 1}, {"x": 2, "y": 3}], list[Point], [Point(1), Point(2, 3)]),
         ({"deep": [1]}, None, {"deep": [1]}),

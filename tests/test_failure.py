@@ -1381,3 +1381,30 @@ def test_what_fails_within_a_coroutine_does_not_cancel_that() -> None:
         return "not cancelled"
 
     assert outer.run()[around] == "not cancelled"
+
+
+def test_undoing_that_goes_on_is_cancelled() -> None:
+    """What undoes is told to end, what was still to be undone says so, and all ends."""
+    graph = Graph("orders", on_error="rollback")
+    began = threading.Event()
+
+    async def undo() -> None:
+        began.set()
+        await anyio.sleep_forever()
+
+    trace: list[str] = []
+    first = graph.add(lambda: "a", name="first")
+    first.rollback(lambda: trace.append("never"))
+    second = graph.add(lambda: "b", name="second", after=first)
+    second.rollback(undo)
+    graph.add(failing(), name="bad", after=second)
+    found = graph.start()
+    assert began.wait(30)
+    found.cancel()
+    assert found.wait(30)
+    assert isinstance(found.errors["bad"], Boom)
+    assert {name: str(record.state) for name, record in found.rollbacks.items()} == {
+        "first": "cancelled",
+        "second": "cancelled",
+    }
+    assert trace == []

@@ -342,6 +342,26 @@ def test_fault_74_a_cell_run_again_with_other_outputs() -> None:
     assert "task 'use' (" in "".join(caught.value.__notes__)
 
 
+def test_fault_74_modules_with_functions_of_one_name() -> None:
+    """Only what a module defines again replaces what it had defined, in new names too.
+
+    A module that is forgotten and imported again has names of its own.
+    """
+    source = "@task(graph=graph)\ndef extract():\n    return {!r}\n"
+    graph = Graph("etl")
+
+    def execute(module: str, value: int) -> None:
+        names = {"task": task, "graph": graph, "__name__": module}
+        exec(source.format(value), names)
+
+    execute("shop", 1)
+    with pytest.raises(DuplicateTaskError, match="has a task 'extract' already"):
+        execute("bank", 2)
+    assert graph()["extract"] == 1
+    execute("shop", 3)
+    assert graph()["extract"] == 3
+
+
 def test_a_dependency_that_was_moved_to_another_graph() -> None:
     mine, other = Graph("mine"), Graph("other")
     one = mine.add(lambda: 1, name="one")

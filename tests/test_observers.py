@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import threading
@@ -466,6 +467,28 @@ def test_waiting_for_a_run_waits_for_its_observers() -> None:
     go_on.set()
     assert run.wait(30)
     assert run.results == {"one": 1, "two": 2}  # type: ignore[attr-defined]
+
+
+def test_who_is_cancelled_while_observers_are_told_the_end() -> None:
+    """They are told all; the cancellation comes when that is done, and is not lost."""
+    told, go_on = threading.Event(), threading.Event()
+
+    class Last(Observer):
+        def run_finished(self, run: Run) -> None:
+            told.set()
+            assert go_on.wait(30)
+
+    async def main() -> None:
+        awaiting = asyncio.ensure_future(pair().arun(observers=[Last()]))
+        await asyncio.to_thread(told.wait, 30)
+        awaiting.cancel()
+        done, _ = await asyncio.wait([awaiting], timeout=0.05)
+        assert not done
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await awaiting
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

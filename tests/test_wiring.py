@@ -537,6 +537,24 @@ def test_callable_objects_without_a_dictionary(monkeypatch) -> None:
         graph.add(Yielding(1), name="yielding")
 
 
+class Endless:
+    """Claim to stand for another one, without end."""
+
+    @property
+    def __wrapped__(self) -> Endless:
+        return Endless()
+
+    def __call__(self, number: int) -> int:
+        return number + 1
+
+
+def test_a_callable_that_wraps_another_one_without_end() -> None:
+    """Looked through so far, and called as it is."""
+    graph = Graph()
+    graph.add(Endless(), name="more", kwargs={"number": 1})
+    assert graph.run()["more"] == 2
+
+
 def test_callable_objects_that_wrap_a_function_are_looked_at_one_by_one() -> None:
     """What one of a class takes is nothing that another one takes."""
 
