@@ -147,6 +147,18 @@ def test_what_a_run_does_not_understand(options: dict[str, Any], says: str) -> N
         assert str(caught.value).startswith(f"run of graph 'g': {says}")
 
 
+def test_an_input_that_is_given_as_an_option() -> None:
+    """Who has learned `graph(path=...)` writes `graph.run(path=...)`."""
+    graph = Graph("g")
+    graph.add(lambda path, target: path, name="a")
+    for name in ("path", "target"):
+        with pytest.raises(TypeError, match=f"'{name}'. It is an input: .*{name}': "):
+            graph.run(**{name: "data.csv"})
+    graph.add(len, name="b", dependencies="c")
+    with pytest.raises(TypeError, match="no option 'path'"):
+        graph.run(path="data.csv")
+
+
 def test_inputs_are_given_by_names() -> None:
     with pytest.raises(InputError, match="no input 1: inputs are given by name"):
         Graph().run({1: 2})  # type: ignore[dict-item]
