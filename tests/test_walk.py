@@ -319,8 +319,11 @@ def test_a_copy_of_a_graph_is_another_graph(copied: Any) -> None:
     assert (total.graph, other["total"].graph) == (graph, other)
     assert (graph()["total"], other()["more"]) == (5, 10)
     assert (other.on_error, other.name) == ("rollback", "shop")
-    with pytest.raises(TaskNotFoundError):
+    said = "has a task 'total', but the one that was given is of another graph, 'shop'"
+    with pytest.raises(TaskNotFoundError, match=f"^the run of graph 'shop' {said}"):
         other()[total]
+    with pytest.raises(TaskNotFoundError, match=f"^graph 'shop' {said}"):
+        other.run(targets=[total])
 
 
 class Named(Graph):
