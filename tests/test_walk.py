@@ -147,6 +147,21 @@ def test_what_a_run_does_not_understand(options: dict[str, Any], says: str) -> N
         assert str(caught.value).startswith(f"run of graph 'g': {says}")
 
 
+def test_a_parameter_that_has_the_name_of_a_task_and_does_not_depend_on_it() -> None:
+    """It is an input, as any other; but hardly was it meant to be one."""
+    graph = Graph("g")
+    graph.add(lambda: 1, name="rows")
+    graph.add(lambda rows: rows, name="count")
+    with pytest.raises(InputError, match="task 'rows', say dependencies='rows'"):
+        graph()
+    assert graph(rows=2)["count"] == 2
+    graph = Graph("g")
+    graph.add(lambda rows: rows, name="rows")
+    with pytest.raises(InputError) as caught:
+        graph()
+    assert "dependencies" not in str(caught.value)
+
+
 def test_an_input_that_is_given_as_an_option() -> None:
     """Who has learned `graph(path=...)` writes `graph.run(path=...)`."""
     graph = Graph("g")
