@@ -35,6 +35,8 @@ def _end_all() -> None:
     from logging import getLogger
     from threading import Lock
 
+    from ._names import counted
+
     for session in list(_going_on):
         if session.is_done:
             continue  # its observers are told the rest
@@ -43,10 +45,10 @@ def _end_all() -> None:
         running = engine.machine.unsettled
         getLogger("syncra").warning(
             "the run of graph %r was going on in the background when the program came "
-            "to its end, and is cancelled (%d tasks were not over); wait for it with "
+            "to its end, and is cancelled (not over: %s); wait for it with "
             "run.wait() or `await run`",
             engine.compiled.graph,
-            running,
+            counted(running),
         )
         over = Lock()
         over.acquire()

@@ -92,8 +92,8 @@ else:
             retry: how often the task is tried in all, or a `Retry` with waits and the
                 errors that are worth another try.
             timeout: the most seconds an attempt may take. Then it fails with
-                `TaskTimeout`: a coroutine is cancelled, a thread, which nothing can
-                stop, is left behind.
+                `TaskTimeout`: a coroutine is cancelled, a process ended; a thread,
+                which nothing can stop, is left behind.
             trigger: when the task runs: "all_succeeded" (all it waits for has
                 succeeded), "all_done" (all is over, for cleaning up), "any_failed"
                 (something has failed, for an alarm) or "any_succeeded". Cleaning up

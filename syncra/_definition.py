@@ -10,6 +10,7 @@ from ._compile import Compiler
 from ._copying import Copied
 from ._drawable import Drawable
 from ._gathering import Gathering
+from ._lookup import of_another_graph
 from ._names import hint, listed, nearest
 from ._redefinition import is_redefinition
 from ._task import Part, Task
@@ -356,6 +357,9 @@ class Definition(Copied, Gathering, Drawable, Mapping[str, "Task[..., Any]"]):
             there = self._tasks.get(target.name)
             if there is target or (there is not None and target.graph is self):
                 return target.name
+
+            if there is not None:
+                raise of_another_graph(f"graph {self.name!r}", target)
 
             raise self._not_found(target.name)
 

@@ -348,7 +348,7 @@ class Graph(Storable, Definition):
         Parameters:
             inputs: the inputs of the graph, by parameter name.
             targets: run only these tasks and what they need.
-            executor: overrides that of the graph.
+            executor: overrides that of the graph; a task that has one keeps its own.
             max_concurrency: overrides that of the graph.
             on_error: overrides that of the graph.
             timeout: the most seconds the run may take.

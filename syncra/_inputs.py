@@ -126,6 +126,12 @@ def _of_missing(compiled: Compiled, name: str) -> str:
         f"({task.place})"
         + (f" and of {more} more" if more else "")
         + " is filled by nothing."
+        # Who knows systems that wire by names takes the name for enough.
+        + (
+            f" If it is to be the result of task {name!r}, say dependencies={name!r}."
+            if name in compiled.ids and name != task.name
+            else ""
+        )
     )
 
 

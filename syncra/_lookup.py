@@ -8,7 +8,25 @@ from .errors import TaskNotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ._compiled import Compiled
+
+
+def of_another_graph(whose: str, task: Task[..., Any]) -> TaskNotFoundError:
+    """Return the error for a task where there is only another one of its name.
+
+    Parameters:
+        whose: what was looked through, for the message.
+        task: the task that was given.
+    """
+    graph = task.graph
+    place = "no graph" if graph is None else f"another graph, {graph.name!r}"
+    return TaskNotFoundError(
+        f"{whose} has a task {task.name!r}, but the one that was given is of {place} "
+        f"({task.place}).",
+        task,
+    )
 
 
 def id_of(compiled: Compiled, key: object) -> int:
@@ -29,6 +47,9 @@ def id_of(compiled: Compiled, key: object) -> int:
             return task
 
         name: str = key.name
+        if task is not None:
+            raise of_another_graph(f"the run of graph {compiled.graph!r}", key)
+
     elif isinstance(key, str):
         task = compiled.ids.get(key)
         if task is not None:

@@ -9,6 +9,7 @@ from ._engine import Engine
 from ._inputs import check_inputs, with_defaults
 from ._options import Settings, check_on_error, no_such_option
 from ._task import NOTHING
+from .errors import GraphError
 from .executors import check_executor
 from .executors.threads import checked_workers
 
@@ -48,7 +49,7 @@ def prepare(
     """Return what will run a graph; see `Graph.run` for the parameters."""
     whose = f"run of graph {graph.name!r}"
     if unknown or type(inputs) is not dict:
-        _check_call(inputs, unknown, whose)
+        _check_call(graph, inputs, unknown, whose)
     settings = Settings(graph.executor, graph.on_error)
     if executor is not None:
         settings.executor = check_executor(executor, whose)
@@ -79,10 +80,25 @@ def prepare(
     return Engine(compiled, inputs, settings, in_loop)
 
 
-def _check_call(inputs: object, unknown: Mapping[str, object], whose: str) -> None:
+def _check_call(
+    graph: Graph, inputs: object, unknown: Mapping[str, object], whose: str
+) -> None:
     """Raise a TypeError for what a run does not understand."""
     if unknown:
-        raise no_such_option(next(iter(unknown)), whose, prepare.__kwdefaults__ or ())
+        name = next(iter(unknown))
+        error = no_such_option(name, whose, prepare.__kwdefaults__ or ())
+        try:
+            inputs_there = graph.inputs
+        except GraphError:  # one mistake at a time, and this one is of the call
+            raise error from None
+
+        if name in inputs_there:
+            raise TypeError(
+                f"{whose}: there is no option {name!r}. It is an input: inputs are "
+                f"given as graph(...) or as graph.run({{{name!r}: ...}}, ...)"
+            )
+
+        raise error
 
     if not isinstance(inputs, Mapping):
         raise TypeError(

@@ -57,7 +57,7 @@ class Attempt:
         started_at: when it started, as an aware datetime.
         duration: seconds it took, or None while it runs.
         error: what it raised, or None.
-        worker: name of the thread that ran it.
+        worker: what ran it: a thread, "process 4711", "loop", a worker of a cluster.
     """
 
     started_at: datetime
@@ -123,14 +123,14 @@ class TaskRecord:
 
     Attributes:
         name: name of the task.
-        state: where it stands.
+        state: where it stands; in `why` are a few words about it.
         started_at: when its first attempt started, as an aware datetime, or None.
         duration: seconds from then to its end, or None.
         attempts: its attempts, each with its error.
         error: what it finally raised, or None; of a cancelled task what it raised
             while it was ended, if that is more than the cancellation.
         executor: name of the executor.
-        worker: name of the thread that ran it, or None.
+        worker: what ran its last attempt, as in `Attempt`, or None.
         skipped_because: names of the tasks at the root of its being skipped.
         reason: what the task said that asked to be skipped, or None.
         abandoned: whether an attempt did not end when it was to, and was left behind.

@@ -292,11 +292,13 @@ class Supervisor:
         compiled, settings = engine.compiled, engine.settings
         running = self.running()
         names = [compiled.names[task] for task in running]
-        shown = f", such as {names[0]!r}" if names else ""
+        shown = ", ".join(map(repr, names[:1])) or "no task"
+        if len(names) > 1:
+            shown = f"{len(names):,} tasks, such as {shown}"
         limit = settings.timeout or 0.0
         engine.interruption = RunTimeout(
             f"the run of graph {compiled.graph!r} did not end within {limit:g} s; "
-            f"{len(names)} of its tasks were running{shown}.",
+            f"running then: {shown}.",
             compiled.graph,
             limit,
             names,

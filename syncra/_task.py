@@ -231,7 +231,8 @@ class Task(_Typed[P, R]):
         too, but what cannot be sent to another process is done in a thread here.
 
         Parameters:
-            function: takes the result of the task, or nothing; sync or async.
+            function: takes the result of the task, or nothing, and a `Context` if a
+                parameter is annotated so; sync or async.
 
         Raises:
             SignatureError: if it takes anything else.

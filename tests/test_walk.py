@@ -147,6 +147,33 @@ def test_what_a_run_does_not_understand(options: dict[str, Any], says: str) -> N
         assert str(caught.value).startswith(f"run of graph 'g': {says}")
 
 
+def test_a_parameter_that_has_the_name_of_a_task_and_does_not_depend_on_it() -> None:
+    """It is an input, as any other; but hardly was it meant to be one."""
+    graph = Graph("g")
+    graph.add(lambda: 1, name="rows")
+    graph.add(lambda rows: rows, name="count")
+    with pytest.raises(InputError, match="task 'rows', say dependencies='rows'"):
+        graph()
+    assert graph(rows=2)["count"] == 2
+    graph = Graph("g")
+    graph.add(lambda rows: rows, name="rows")
+    with pytest.raises(InputError) as caught:
+        graph()
+    assert "dependencies" not in str(caught.value)
+
+
+def test_an_input_that_is_given_as_an_option() -> None:
+    """Who has learned `graph(path=...)` writes `graph.run(path=...)`."""
+    graph = Graph("g")
+    graph.add(lambda path, target: path, name="a")
+    for name in ("path", "target"):
+        with pytest.raises(TypeError, match=f"'{name}'. It is an input: .*{name}': "):
+            graph.run(**{name: "data.csv"})
+    graph.add(len, name="b", dependencies="c")
+    with pytest.raises(TypeError, match="no option 'path'"):
+        graph.run(path="data.csv")
+
+
 def test_inputs_are_given_by_names() -> None:
     with pytest.raises(InputError, match="no input 1: inputs are given by name"):
         Graph().run({1: 2})  # type: ignore[dict-item]
@@ -307,8 +334,11 @@ def test_a_copy_of_a_graph_is_another_graph(copied: Any) -> None:
     assert (total.graph, other["total"].graph) == (graph, other)
     assert (graph()["total"], other()["more"]) == (5, 10)
     assert (other.on_error, other.name) == ("rollback", "shop")
-    with pytest.raises(TaskNotFoundError):
+    said = "has a task 'total', but the one that was given is of another graph, 'shop'"
+    with pytest.raises(TaskNotFoundError, match=f"^the run of graph 'shop' {said}"):
         other()[total]
+    with pytest.raises(TaskNotFoundError, match=f"^graph 'shop' {said}"):
+        other.run(targets=[total])
 
 
 class Named(Graph):

@@ -196,7 +196,7 @@ def _show_table(outcome: Outcome) -> None:
         [_row(record, again) for record in records],
     )
     more = len(report.tasks) - len(names)
-    if more:
+    if more and names:
         output.line(f"... and {counted(more, 'more task')}", "dim")
     counts = str(report.progress) or "no tasks"
     end = outcome.ended_by()

@@ -19,7 +19,8 @@ class Sequential(Executor):
     The order is the same in every run, and a debugger works. Coroutine functions are
     run to their end on an event loop that lasts as long as the run. Where the run is
     awaited, coroutines run on the caller's loop and functions in a thread, still one
-    at a time.
+    at a time. Where a task or the run has a `timeout=`, or the run a `grace=`, the
+    caller has to be free to end what takes too long: tasks run in one other thread.
 
     Example:
         >>> from syncra import Graph, Sequential

@@ -89,6 +89,24 @@ def test_an_alarm_does_not_hide_the_result_and_has_none(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout, done.stderr) == (0, printed, "")
 
 
+@pytest.mark.parametrize(("failing", "more"), [("", ""), ("1 / 0", "... and 200 more")])
+def test_more_tasks_are_told_of_below_those_that_are_shown(
+    here: Here, tmp_path: Path, failing: str, more: str
+) -> None:
+    """Of many tasks, those that have succeeded are in the counts only."""
+    (tmp_path / "many.py").write_text(
+        "from syncra import Graph\ng = Graph('many')\n"
+        "for number in range(200):\n    g.add(lambda: None, name=f't{number}')\n"
+        f"g.add(lambda: {failing or None}, name='last', priority=-1)\n",
+        encoding="utf-8",
+    )
+    _, _, said = here("run", str(tmp_path / "many.py"))
+
+    assert "many: 20" in said
+    assert ("... and" in said) == bool(more)
+    assert more in said
+
+
 def test_quiet_leaves_nothing_but_results() -> None:
     done = cli("run", "etl.py:sales", *INPUTS, "--quiet", "--target", "total")
 
