@@ -373,7 +373,10 @@ class Observing:
                 f"{dropped:,} events were not told, since that would have taken longer "
                 f"than {1.5 * PATIENCE:g} s after the end of the run"
             )
-            self._note(None, TASK_FINISHED, TimeoutError(message))
+            error = TimeoutError(message)
+            self.errors.append(ObserverError(None, TASK_FINISHED, error))
+            # A log may take its time, and this is the clock of all runs.
+            start_thread(partial(_log, None, TASK_FINISHED, error))
 
     def _note(self, observer: object, event: str, error: BaseException) -> None:
         """List an error, and log it if it is the first of its kind."""
