@@ -16,7 +16,7 @@ import anyio
 
 from .._loops import call_soon_here, running_library
 from ._base import Executor, Lane
-from ._in_thread import InThread
+from ._in_thread import InThread, wait_to_the_end
 from ._loop_worker import LoopWorker
 from ._stalls import watch_for_stalls
 
@@ -150,7 +150,7 @@ class LoopHost:
                 # Whoever awaits the run was cancelled. The run ends with it, but only
                 # when all its tasks have ended; that has a limit, the grace.
                 self._work.cancel()
-                await self._wait_to_the_end()
+                await wait_to_the_end(self._event)
                 raise
         finally:
             if forget is not None:
@@ -175,14 +175,6 @@ class LoopHost:
                     lane.hire_if_ready()
         except BaseException as error:
             work.crash(error)  # a loop only logs what its callbacks raise
-
-    async def _wait_to_the_end(self) -> None:
-        with anyio.CancelScope(shield=True):
-            while True:
-                try:
-                    return await self._event.wait()
-                except anyio.get_cancelled_exc_class():
-                    pass  # asked again; the end is near
 
 
 class LoopLane(Lane):
