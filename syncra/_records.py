@@ -57,7 +57,7 @@ class Attempt:
         started_at: when it started, as an aware datetime.
         duration: seconds it took, or None while it runs.
         error: what it raised, or None.
-        worker: name of the thread that ran it.
+        worker: who ran it: the name of a thread, or what else is known of who it was.
     """
 
     started_at: datetime
@@ -130,7 +130,8 @@ class TaskRecord:
         error: what it finally raised, or None; of a cancelled task what it raised
             while it was ended, if that is more than the cancellation.
         executor: name of the executor.
-        worker: name of the thread that ran it, or None.
+        worker: who ran it: the name of a thread, or what else is known of who it was;
+            None if nobody has.
         skipped_because: names of the tasks at the root of its being skipped.
         reason: what the task said that asked to be skipped, or None.
         abandoned: whether an attempt did not end when it was to, and was left behind.

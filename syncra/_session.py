@@ -12,7 +12,7 @@ from threading import Lock, current_thread, main_thread
 
 from ._engine import Engine
 from ._loops import running_library
-from ._outcome import note_on
+from ._names import note_on
 from ._rollback import rollback_of
 from ._signals import SignalGuard, wait_for
 from ._supervisor import GRACE

@@ -102,7 +102,7 @@ class LoopHost:
         try:
             self.call_soon(self._attend)
         except RuntimeError:
-            pass  # the loop is closed: others have seen to the end of the run
+            pass  # the loop is closed, and nobody of this run is there any more
 
     def request(self, callback: Callable[[], object]) -> None:
         """Have something called in the loop's thread, under the run's lock."""
@@ -185,7 +185,7 @@ class LoopLane(Lane):
         one_at_a_time: whether there is only ever one worker.
     """
 
-    __slots__ = ("_active", "_one_at_a_time", "_work", "host", "slice_end")
+    __slots__ = ("_one_at_a_time", "_work", "host", "slice_end")
 
     on_loop = True
 
@@ -193,7 +193,6 @@ class LoopLane(Lane):
         super().__init__(index)
         self.host: LoopHost | None = None  # until the loop of the run is running
         self._one_at_a_time = one_at_a_time
-        self._active = 0
         self.slice_end = 0.0
 
     def attach(self, work: Work) -> None:
@@ -219,11 +218,9 @@ class LoopLane(Lane):
 
     def arrived(self) -> None:
         """Take note that a hired worker has begun. Under the run's lock."""
-        self._active += 1
         self.vacant = not self._one_at_a_time
 
     def left(self) -> None:
-        self._active -= 1
         self.vacant = True
 
     def interrupt(self, task: int, worker: Worker) -> bool:
