@@ -64,7 +64,10 @@ class _Guard:
     def arm(self) -> None:
         if not self._armed:
             self._armed = True
-            call_at(clock() + INTERVAL, self._look)
+            try:
+                call_at(clock() + INTERVAL, self._look)
+            except RuntimeError:
+                self._armed = False  # there is no thread for the clock now
 
     def _look(self) -> None:
         self._armed = False
