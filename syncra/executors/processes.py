@@ -23,7 +23,7 @@ from .._processes.entry import main_place
 from ..errors import SerializationError
 from ._base import Executor
 from ._desk import Desk
-from .threads import ThreadLane, checked_workers
+from .threads import ThreadLane, checked_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,11 +92,11 @@ class Processes(Executor):
                 "ProcessPoolExecutor does as an executor"
             )
 
-        self.max_workers = checked_workers(
+        self.max_workers = checked_count(
             _cores() if max_workers is None else max_workers
         )
         if max_tasks_per_child is not None:
-            max_tasks_per_child = checked_workers(
+            max_tasks_per_child = checked_count(
                 max_tasks_per_child, "max_tasks_per_child"
             )
         self.max_tasks_per_child = max_tasks_per_child
