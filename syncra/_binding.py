@@ -150,7 +150,7 @@ def bind(
     for name in signature.context:
         filled.setdefault(name, FromContext())
     rest = _bind_in_order(signature, remaining, filled)
-    return _arrange(label, signature, filled, extra, rest)
+    return _arrange(signature, filled, extra, rest)
 
 
 def _place(
@@ -229,7 +229,6 @@ def _bind_in_order(
 
 
 def _arrange(
-    label: TaskLabel,
     signature: Signature,
     filled: dict[str, Source],
     extra: dict[str, Source],

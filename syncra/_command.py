@@ -20,7 +20,7 @@ from ._command_result import (
     shown_command,
     text_of,
 )
-from ._outcome import note_on
+from ._names import note_on
 from ._placeholders import Template
 from ._process import DRAIN, GRACE, Process, Tail
 from ._redaction import Redaction, encoded_text

@@ -129,7 +129,7 @@ class Compiler:
             self._note_options(compiled, task, definition)
         given = definition.dependencies
         if type(given) is tuple and not (options.kwargs or options.outputs):
-            before = self._add_simple(compiled, task, definition, function, given)
+            before = self._add_simple(compiled, task, function, given)
         else:
             before = None
         if before is None:
@@ -206,7 +206,6 @@ class Compiler:
         self,
         compiled: Compiled,
         task: int,
-        definition: Task[..., Any],
         function: Callable[..., Any],
         given: tuple[Any, ...],
     ) -> Sequence[int] | None:

@@ -85,9 +85,7 @@ async def wait_on_loop(session: Session) -> None:
 
     Whoever is cancelled while he waits cancels the run.
     """
-    import anyio
-
-    from .executors._in_thread import event_here
+    from .executors._in_thread import event_here, wait_to_the_end
 
     event, set_soon = event_here()
     if not session.call_when_finished(set_soon):
@@ -97,6 +95,5 @@ async def wait_on_loop(session: Session) -> None:
         await event.wait()
     except BaseException:
         session.cancel()
-        with anyio.CancelScope(shield=True):
-            await event.wait()
+        await wait_to_the_end(event)
         raise

@@ -137,6 +137,8 @@ class Engine(Events):
                 self.finished[task] = now
                 following = self.machine.succeed(task, lane.index)
                 if not plain:
+                    if following >= 0:  # whatever ends the run there finds it so
+                        self.workers[following] = worker
                     self._succeeded(task, following, now)
                 if following >= 0:
                     self.started[following] = now

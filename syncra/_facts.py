@@ -83,7 +83,7 @@ class Facts:
         return self.supervisor is not None and self.supervisor.was_asked_to_end(task)
 
     def has_been_asked(self, task: int) -> bool:
-        """Return the same, without the lock; one that is just being asked has been."""
+        """Return the same for who does not hold the lock: being asked is as asked."""
         with self.lock:
             return self.was_asked_to_end(task)
 

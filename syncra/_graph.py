@@ -17,7 +17,7 @@ from ._options import (
 from ._storable import Storable
 from ._task import DEFAULT_OPTIONS, NOTHING, Task
 from .executors import check_executor
-from .executors.threads import checked_workers
+from .executors.threads import checked_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Graph(Storable, Definition):
         whose = "graph" if name is None else f"graph {name!r}"
         super().__init__(name, checked_limits(limits, f"{whose}: limits"))
         if max_concurrency is not None:
-            checked_workers(max_concurrency, f"{whose}: max_concurrency")
+            checked_count(max_concurrency, f"{whose}: max_concurrency")
         self.max_concurrency = max_concurrency
         self.executor: str | Executor = check_executor(executor, whose)
         check_on_error(on_error, whose)

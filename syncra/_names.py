@@ -123,3 +123,12 @@ def text_of(error: BaseException) -> str:
     message = message_of(error)
     name = type(error).__name__
     return f"{name}: {message}" if message else name
+
+
+def note_on(error: BaseException, note: str) -> None:
+    """Add a note to an exception of the user's, once, if it can be changed at all."""
+    try:
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
+    except Exception:
+        pass  # a frozen one, such as a frozen dataclass

@@ -198,8 +198,8 @@ class Observing:
             self._is_active = True
             turn = self._turn
             must_watch, self._is_watched = not self._is_watched, True
-        if must_watch:
-            _call_at(clock() + PATIENCE, self._watch)
+        if must_watch and not _call_at(clock() + PATIENCE, self._watch):
+            self._is_watched = False  # what comes next tries again
         self._start(partial(self._tell, turn))
 
     def _start(self, job: Callable[[], object]) -> None:
@@ -373,7 +373,10 @@ class Observing:
                 f"{dropped:,} events were not told, since that would have taken longer "
                 f"than {1.5 * PATIENCE:g} s after the end of the run"
             )
-            self._note(None, TASK_FINISHED, TimeoutError(message))
+            error = TimeoutError(message)
+            self.errors.append(ObserverError(None, TASK_FINISHED, error))
+            # A log may take its time, and this is the clock of all runs.
+            start_thread(partial(_log, None, TASK_FINISHED, error))
 
     def _note(self, observer: object, event: str, error: BaseException) -> None:
         """List an error, and log it if it is the first of its kind."""
@@ -416,8 +419,12 @@ def _log(observer: object, event: str, error: BaseException) -> None:
         sys.excepthook(type(broken), broken, broken.__traceback__)
 
 
-def _call_at(when: float, method: Callable[[], object]) -> None:
-    """Have the clock call a method, unless its object is no more by then."""
+def _call_at(when: float, method: Callable[[], object]) -> bool:
+    """Have the clock call a method, unless its object is no more by then.
+
+    Returns:
+        Whether it will: the clock may not have its thread, nor get one.
+    """
     this = WeakMethod(method)
 
     def ring() -> None:
@@ -425,4 +432,9 @@ def _call_at(when: float, method: Callable[[], object]) -> None:
         if known is not None:
             known()
 
-    call_at(when, ring)
+    try:
+        call_at(when, ring)
+    except RuntimeError:
+        return False
+
+    return True

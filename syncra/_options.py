@@ -10,7 +10,7 @@ from ._declare import make_task, name_of
 from ._names import hint, listed, nearest
 from ._task import DEFAULT_OPTIONS, NOTHING, Options
 from .executors import check_executor
-from .executors.threads import checked_workers
+from .executors.threads import checked_count
 
 ON_ERROR = ("raise", "continue", "rollback")
 
@@ -250,7 +250,7 @@ def checked_limits(limits: Mapping[str, int] | None, whose: str) -> dict[str, in
         if not isinstance(name, str):
             raise TypeError(f"{whose} has names for keys, got {name!r}")
 
-        checked_workers(amount, f"{whose} {name!r}")
+        checked_count(amount, f"{whose} {name!r}")
     return found
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from threading import current_thread, main_thread
 
 from ._loops import is_cancelled_error
-from ._names import message_of, text_of
+from ._names import message_of, note_on, text_of
 from ._tracebacks import PACKAGE, without_own_frames
 from .errors import DontRetry, Skip, TaskCancelled, TaskTimeout
 
@@ -201,15 +201,6 @@ def _add_note(error: BaseException, name: str, graph: str, attempt: int) -> None
             notes[:] = [old for old in notes if not old.startswith(note)]
         note += f", attempt {attempt}"
     note_on(error, note)
-
-
-def note_on(error: BaseException, note: str) -> None:
-    """Add a note to an exception of the user's, once, if it can be changed at all."""
-    try:
-        if note not in getattr(error, "__notes__", ()):
-            error.add_note(note)
-    except Exception:
-        pass  # a frozen one, such as a frozen dataclass
 
 
 def _where(worker: str) -> str:

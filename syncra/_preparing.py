@@ -11,7 +11,7 @@ from ._options import Settings, check_on_error, no_such_option
 from ._task import NOTHING
 from .errors import GraphError
 from .executors import check_executor
-from .executors.threads import checked_workers
+from .executors.threads import checked_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -149,12 +149,12 @@ def _most_running(
 ) -> int | None:
     """Return how many tasks may run at once, in whichever spelling that was given."""
     if n_jobs is None:
-        return checked_workers(max_concurrency, f"{whose}: max_concurrency")
+        return checked_count(max_concurrency, f"{whose}: max_concurrency")
 
     if max_concurrency is not None:
         raise TypeError(f"{whose}: max_concurrency= and n_jobs= mean the same")
 
-    return checked_workers(n_jobs, f"{whose}: n_jobs")
+    return checked_count(n_jobs, f"{whose}: n_jobs")
 
 
 def _log_writer(graph: Graph, compiled: Compiled) -> LogWriter:

@@ -12,7 +12,7 @@ from threading import Lock, current_thread, main_thread
 
 from ._engine import Engine
 from ._loops import running_library
-from ._outcome import note_on
+from ._names import note_on
 from ._rollback import rollback_of
 from ._signals import SignalGuard, wait_for
 from ._supervisor import GRACE
@@ -116,22 +116,13 @@ class Session:
         if self.is_finished:
             return
 
-        import anyio
-
-        from .executors._in_thread import event_here
+        from .executors._in_thread import event_here, wait_to_the_end
 
         event, set_soon = event_here()
         if not self.call_when_finished(set_soon):
             return
 
-        # Asyncio's own cancellation comes through a shield.
-        cancelled: BaseException | None = None
-        with anyio.CancelScope(shield=True):
-            while not self.is_finished:
-                try:
-                    await event.wait()
-                except anyio.get_cancelled_exc_class() as error:
-                    cancelled = error
+        cancelled = await wait_to_the_end(event)
         if cancelled is not None:
             raise cancelled
 

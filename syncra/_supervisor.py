@@ -3,9 +3,10 @@
 An engine gets a supervisor when it first needs one, so that a plain run pays nothing.
 Everything here is done under the lock of the run, unless it says otherwise.
 
-Asking an attempt to end (`interrupt`) works for coroutines only. What cannot be asked,
-or does not listen, is given up in the end (`lose`): the task is settled, its lane gets
-another worker, and whatever the lost one reports later does not count.
+An attempt is asked to end (`interrupt`) where that is possible: a coroutine, a process,
+what still waits in a pool or on a cluster, but not a function in a thread. What cannot
+be asked, or does not listen, is given up in the end (`lose`): the task is settled, its
+lane gets another worker, and whatever the lost one reports later does not count.
 """
 
 from __future__ import annotations

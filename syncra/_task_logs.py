@@ -91,7 +91,7 @@ class TaskLogs:
         self._dropped[task] = self._dropped.get(task, 0) + 1
 
     def close(self) -> None:
-        """Take no more entries: the run is over."""
+        """Take no more entries: they are kept elsewhere from now on."""
         with self._lock:
             self._is_closed = True
 

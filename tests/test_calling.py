@@ -292,6 +292,41 @@ def test_private_loops_last_as_long_as_the_run() -> None:
     assert found["a"].is_closed()
 
 
+def test_cancelling_who_waits_for_a_run_twice() -> None:
+    """He waits all the same until the run is over, which his first one has ended."""
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        has_begun.set()
+        may_end.wait(10)
+
+    graph = Graph()
+    graph.add(slow)
+
+    async def main() -> None:
+        found = graph.start()
+        assert has_begun.wait(10)
+        is_waiting = asyncio.Event()
+
+        async def wait() -> None:
+            is_waiting.set()
+            await found
+
+        task = asyncio.create_task(wait())
+        await is_waiting.wait()
+        for _ in range(3):
+            task.cancel()
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert not task.done()
+        may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert found.done
+
+    asyncio.run(main())
+
+
 def test_cancelling_the_awaiting_task_ends_the_run() -> None:
     """Running coroutines are cancelled, what waits never starts."""
 

@@ -142,7 +142,7 @@ def test_nothing_is_kept_there_when_the_run_is_forgotten(engine) -> None:
 
 def test_ray_is_not_told_of_strangers(engine) -> None:
     """Who does not know the secret is not listened to."""
-    host, port, _ = engine._connection.link.channel.address
+    host, port, _ = engine._connection.open().channel.address
     assert host == "127.0.0.1"
     with socket.create_connection((host, port)) as stranger:
         stranger.settimeout(20)
@@ -153,7 +153,7 @@ def test_ray_is_not_told_of_strangers(engine) -> None:
 
 def test_strangers_who_hang_up_at_once_end_nothing(engine) -> None:
     """Such as who looks which ports are open: workers are still heard after that."""
-    host, port, _ = engine._connection.link.channel.address
+    host, port, _ = engine._connection.open().channel.address
     at_once = struct.pack("ii", 1, 0)
     for _ in range(50):
         with socket.create_connection((host, port)) as stranger:

@@ -78,7 +78,10 @@ def dismiss(child: Child) -> None:
     child.idle_since = now = clock()
     with _idle_lock:
         _idle[child.method].append(child)
-    call_at(now + IDLE_SECONDS, _end_old)
+    try:
+        call_at(now + IDLE_SECONDS, _end_old)
+    except RuntimeError:
+        pass  # no thread for the clock now: who comes to an end later ends it too
 
 
 def end_idle(method: str) -> None:

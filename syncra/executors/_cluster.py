@@ -229,12 +229,11 @@ class ClusterLane(Sending):
 
     def _packed_settings(self) -> bytes:
         """Return what surrounds each task, as it travels."""
-        context = self._work.context
-        variables = [
-            (place, pickle.dumps(context[variable]))
-            for variable, place in self._variables
-            if variable in context
-        ]
+        from .processes import packed_variables
+
+        variables = packed_variables(
+            self._work.context, self._variables, self._cluster.name
+        )
         levels: dict[str, int] | None = None
         if "logging" in sys.modules:
             from .._processes.logs import levels as levels_of_loggers

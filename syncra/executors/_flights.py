@@ -21,7 +21,7 @@ from threading import Lock, get_ident
 
 from .._calls import fetched
 from .._loops import is_cancelled_error
-from .._names import text_of
+from .._names import note_on, text_of
 from ..errors import WorkerCrashed
 from ._base import Lane
 from ._crossing import Call, Raised, Result, interruption, refusal
@@ -424,7 +424,7 @@ class ForeignLane(Lane):
             if not error.args:
                 error.args = (f"{self._name} did not start it any more",)
         elif call is not None and flight.future is None:
-            _note(error, f"{self._name} has not accepted it")
+            note_on(error, f"{self._name} has not accepted it")
         return error
 
 
@@ -433,10 +433,3 @@ def _take_back(future: Any) -> bool:
         return future.cancel() is True
     except Exception:
         return False
-
-
-def _note(error: BaseException, note: str) -> None:
-    try:
-        error.add_note(note)
-    except Exception:
-        pass  # a frozen one

@@ -65,3 +65,18 @@ def event_here() -> tuple[anyio.Event, Callable[[], object]]:
     """Return an event of this event loop, and what sets it from any thread."""
     event = anyio.Event()
     return event, partial(call_soon_here(), event.set)
+
+
+async def wait_to_the_end(event: anyio.Event) -> BaseException | None:
+    """Wait for an event, whoever is cancelled meanwhile, and return the last of that.
+
+    Asyncio's own cancellation comes through a shield.
+    """
+    cancelled: BaseException | None = None
+    with anyio.CancelScope(shield=True):
+        while not event.is_set():
+            try:
+                await event.wait()
+            except anyio.get_cancelled_exc_class() as error:
+                cancelled = error
+    return cancelled

@@ -7,7 +7,7 @@ from weakref import finalize
 from ._base import Executor
 from ._cluster import ClusterLane
 from ._crossing import ToItsEnd
-from .threads import checked_workers
+from .threads import checked_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class ClusterExecutor(Executor):
         context: Iterable[ContextVar[Any]],
     ) -> None:
         if max_in_flight is not None:
-            max_in_flight = checked_workers(max_in_flight, "max_in_flight")
+            max_in_flight = checked_count(max_in_flight, "max_in_flight")
         self.max_in_flight = max_in_flight
         self._batch = batch
         from .processes import place_of

@@ -111,10 +111,6 @@ class Packer:
             baggage = pickle.dumps(found) if found else b""
         self.items.append(Item(number, packed, tuple(before), is_to_travel, baggage))
 
-    def drop(self) -> None:
-        """Leave out the task that was added last."""
-        self.items.pop()
-
     def sealed(self, stops: bool, budget: float, settings: bytes) -> bytes:
         """Return the parcel.
 

@@ -78,6 +78,7 @@ class Parcel:
     Attributes:
         token: what messages call it.
         tasks: their ids, in the order in which they run.
+        positions: the place of each among them, by id.
         flights: who stands for those that were taken and are not over.
         planned: those that were not ready when it was sent.
         worker: name of the worker that has begun with it, "" as long as none has.

@@ -6,8 +6,11 @@ other one. From outside that shows as a callback that does not get its turn.
 
 from __future__ import annotations
 
+from functools import partial
+
 from .._alarm import call_at
 from .._clock import clock
+from ._pool import start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ class _Watch:
         self._host = host
         self._work = work
         self._asked_at: float | None = None
+        #: The task that was told of last.
+        self._blamed = -1
 
     def look(self, now: float) -> None:
         if self._asked_at is None:
@@ -40,7 +45,11 @@ class _Watch:
             except RuntimeError:
                 _watched.discard(self)  # the loop was closed
         elif now - self._asked_at >= PATIENCE:
-            self._work.stalled(self._host.stepping, PATIENCE)
+            task = self._host.stepping
+            if task != self._blamed:
+                self._blamed = task
+                # A log may take its time, and this is the clock of all runs.
+                start_thread(partial(self._work.stalled, task, PATIENCE))
 
     def _answer(self) -> None:
         self._asked_at = None
@@ -55,7 +64,10 @@ class _Guard:
     def arm(self) -> None:
         if not self._armed:
             self._armed = True
-            call_at(clock() + INTERVAL, self._look)
+            try:
+                call_at(clock() + INTERVAL, self._look)
+            except RuntimeError:
+                self._armed = False  # there is no thread for the clock now
 
     def _look(self) -> None:
         self._armed = False

@@ -16,7 +16,7 @@ import anyio
 
 from .._loops import call_soon_here, running_library
 from ._base import Executor, Lane
-from ._in_thread import InThread
+from ._in_thread import InThread, wait_to_the_end
 from ._loop_worker import LoopWorker
 from ._stalls import watch_for_stalls
 
@@ -102,7 +102,7 @@ class LoopHost:
         try:
             self.call_soon(self._attend)
         except RuntimeError:
-            pass  # the loop is closed: others have seen to the end of the run
+            pass  # the loop is closed, and nobody of this run is there any more
 
     def request(self, callback: Callable[[], object]) -> None:
         """Have something called in the loop's thread, under the run's lock."""
@@ -150,7 +150,7 @@ class LoopHost:
                 # Whoever awaits the run was cancelled. The run ends with it, but only
                 # when all its tasks have ended; that has a limit, the grace.
                 self._work.cancel()
-                await self._wait_to_the_end()
+                await wait_to_the_end(self._event)
                 raise
         finally:
             if forget is not None:
@@ -176,14 +176,6 @@ class LoopHost:
         except BaseException as error:
             work.crash(error)  # a loop only logs what its callbacks raise
 
-    async def _wait_to_the_end(self) -> None:
-        with anyio.CancelScope(shield=True):
-            while True:
-                try:
-                    return await self._event.wait()
-                except anyio.get_cancelled_exc_class():
-                    pass  # asked again; the end is near
-
 
 class LoopLane(Lane):
     """Give one run its worker coroutines.
@@ -193,7 +185,7 @@ class LoopLane(Lane):
         one_at_a_time: whether there is only ever one worker.
     """
 
-    __slots__ = ("_active", "_one_at_a_time", "_work", "host", "slice_end")
+    __slots__ = ("_one_at_a_time", "_work", "host", "slice_end")
 
     on_loop = True
 
@@ -201,7 +193,6 @@ class LoopLane(Lane):
         super().__init__(index)
         self.host: LoopHost | None = None  # until the loop of the run is running
         self._one_at_a_time = one_at_a_time
-        self._active = 0
         self.slice_end = 0.0
 
     def attach(self, work: Work) -> None:
@@ -227,11 +218,9 @@ class LoopLane(Lane):
 
     def arrived(self) -> None:
         """Take note that a hired worker has begun. Under the run's lock."""
-        self._active += 1
         self.vacant = not self._one_at_a_time
 
     def left(self) -> None:
-        self._active -= 1
         self.vacant = True
 
     def interrupt(self, task: int, worker: Worker) -> bool:

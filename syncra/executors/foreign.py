@@ -7,7 +7,7 @@ import sys
 from ._base import Executor
 from ._crossing import ToItsEnd
 from ._flights import ForeignLane
-from .threads import checked_workers
+from .threads import checked_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Foreign(Executor):
         self.pool = pool
         self.name = type(pool).__name__
         if max_in_flight is not None:
-            max_in_flight = checked_workers(max_in_flight, "max_in_flight")
+            max_in_flight = checked_count(max_in_flight, "max_in_flight")
         self.max_in_flight = max_in_flight
 
     def __repr__(self) -> str:

@@ -15,18 +15,20 @@ from math import inf
 from types import FunctionType
 
 from .._interpreter import has_gil
+from .._names import text_of
 from .._processes import idle, pickles
 from .._processes.births import METHODS
 from .._processes.child import Child
 from .._processes.entry import main_place
+from ..errors import SerializationError
 from ._base import Executor
 from ._desk import Desk
-from .threads import ThreadLane, checked_workers
+from .threads import ThreadLane, checked_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from contextvars import ContextVar
+    from contextvars import Context, ContextVar
     from typing import Any
 
     from ._base import Work, Worker
@@ -90,11 +92,11 @@ class Processes(Executor):
                 "ProcessPoolExecutor does as an executor"
             )
 
-        self.max_workers = checked_workers(
+        self.max_workers = checked_count(
             _cores() if max_workers is None else max_workers
         )
         if max_tasks_per_child is not None:
-            max_tasks_per_child = checked_workers(
+            max_tasks_per_child = checked_count(
                 max_tasks_per_child, "max_tasks_per_child"
             )
         self.max_tasks_per_child = max_tasks_per_child
@@ -251,11 +253,8 @@ def _setup(executor: Processes, run: Work) -> bytes:
         from .._processes.logs import levels as levels_of_loggers
 
         levels = levels_of_loggers()
-    variables = [
-        (place_of(variable), pickle.dumps(run.context[variable]))
-        for variable in executor.context
-        if variable in run.context
-    ]
+    places = [(variable, place_of(variable)) for variable in executor.context]
+    variables = packed_variables(run.context, places, "another process")
     try:
         directory = os.getcwd()
     except OSError:
@@ -284,6 +283,41 @@ def place_of(variable: ContextVar[Any]) -> tuple[str, str]:
         f"the context variable {variable.name!r} is not found in any module; define it "
         f"at the top of one, so that a worker process can find it"
     )
+
+
+def packed_variables(
+    context: Context,
+    variables: Iterable[tuple[ContextVar[Any], tuple[str, str]]],
+    where: str,
+) -> list[tuple[tuple[str, str], bytes]]:
+    """Return where context variables are found, and their values, pickled.
+
+    Parameters:
+        context: what has the values; what it does not have is left out.
+        variables: the variables, each with what `place_of` says.
+        where: what they are to be sent to.
+
+    Raises:
+        SerializationError: if a value cannot be sent.
+    """
+    found = []
+    for variable, place in variables:
+        if variable not in context:
+            continue
+
+        try:
+            found.append((place, pickle.dumps(context[variable])))
+        except Exception as error:
+            raise SerializationError(
+                f"the value of the context variable {variable.name!r} cannot be sent "
+                f"to {where}: {text_of(error)}. Give it one that can be pickled, or "
+                f"leave the variable out of context=",
+                "",
+                "argument",
+                variable.name,
+            ) from error
+
+    return found
 
 
 def _cores() -> int:

@@ -49,7 +49,7 @@ class Threads(Executor):
     def __init__(self, max_workers: int | None = None) -> None:
         if max_workers is None:
             max_workers = min(32, (os.cpu_count() or 1) + 4)
-        self.max_workers = checked_workers(max_workers)
+        self.max_workers = checked_count(max_workers)
 
     def __repr__(self) -> str:
         return f"Threads({self.max_workers})"
@@ -195,12 +195,12 @@ def _work(run: Work, lane: ThreadLane) -> None:
         run.crash(error)
 
 
-def checked_workers(max_workers: object, option: str = "max_workers") -> int:
-    """Return a number of workers, or raise for what cannot be one."""
-    if isinstance(max_workers, bool) or not isinstance(max_workers, int):
-        raise TypeError(f"{option} is a positive int, got {max_workers!r}")
+def checked_count(count: object, option: str = "max_workers") -> int:
+    """Return a number of workers or of what else, or raise for what cannot be one."""
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise TypeError(f"{option} is a positive int, got {count!r}")
 
-    if max_workers < 1:
-        raise ValueError(f"{option} is at least 1, got {max_workers}")
+    if count < 1:
+        raise ValueError(f"{option} is at least 1, got {count}")
 
-    return max_workers
+    return count

@@ -7,7 +7,7 @@ from functools import partial
 
 from .._redaction import Redaction
 from .._task_logs import LogEntry, TaskLogs
-from ..executors.threads import checked_workers
+from ..executors.threads import checked_count
 from ..views.plain_text import plain_line, plain_text
 from ._base import Observer
 from ._log_file import level_number
@@ -72,8 +72,8 @@ class KeepLogs(Observer):
         redact: Iterable[str] = (),
     ) -> None:
         self._level = level_number(level)
-        self._max_records = checked_workers(max_records, "max_records")
-        self._max_bytes = checked_workers(max_bytes, "max_bytes")
+        self._max_records = checked_count(max_records, "max_records")
+        self._max_bytes = checked_count(max_bytes, "max_bytes")
         redact = (redact,) if isinstance(redact, str) else tuple(redact)
         self._redaction = Redaction(redact)
         self._receivers: dict[str, _Receiver] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import subprocess
 import sys
@@ -354,6 +355,42 @@ def test_fault_43_a_coroutine_that_blocks_the_loop_is_named(
     assert "blocked" in found.records["blocks"].warning
     assert found.records["innocent"].warning is None
     assert not _stalls._watched
+
+
+class SlowLog(logging.Handler):
+    """Take a record, and all the time until it may go on."""
+
+    def __init__(self, may_go_on: threading.Event) -> None:
+        super().__init__()
+        self.has_one = threading.Event()
+        self.may_go_on = may_go_on
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.has_one.set()
+        self.may_go_on.wait(20)
+
+
+def test_fault_43_the_log_of_that_does_not_stop_the_clock(
+    release: threading.Event, request: pytest.FixtureRequest
+) -> None:
+    """Limits of other runs hold while somebody takes his time to write it down."""
+    log = SlowLog(release)
+    logger = logging.getLogger("syncra")
+    logger.addHandler(log)
+    request.addfinalizer(lambda: logger.removeHandler(log))
+
+    async def blocks() -> None:
+        log.has_one.wait(20)
+
+    blocked, limited = Graph("blocked"), Graph("limited")
+    blocked.add(blocks)
+    limited.add(release.wait, kwargs={"timeout": 5}, timeout=LIMIT)
+    found = blocked.start()
+    assert log.has_one.wait(20)
+    with pytest.raises(TaskTimeout):
+        limited.run()
+    release.set()
+    assert found.wait(20)
 
 
 def test_fault_44_ending_in_the_instant_of_the_limit() -> None:

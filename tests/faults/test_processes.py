@@ -13,6 +13,7 @@ import time
 import tracemalloc
 import xmlrpc.client
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -667,6 +668,19 @@ def test_fault_29_an_argument_that_cannot_travel(executor) -> None:
     assert error.path == "value['rows'][2]['lock']"
     assert error.path in str(error)
     assert found["after"] == 1
+
+
+def test_fault_29_a_context_variable_that_cannot_travel() -> None:
+    """The error names it: what it holds is seen by every task."""
+    executor = Processes(1, context=[tasks.language])
+    graph = Graph("g")
+    graph.add(tasks.one, name="task")
+    context = copy_context()
+    context.run(tasks.language.set, threading.Lock())  # type: ignore[arg-type]
+    with pytest.raises(SerializationError, match="variable 'language'") as caught:
+        context.run(graph.run, executor=executor)
+    assert caught.value.path == "language"
+    assert "task 'task' of graph 'g'" in caught.value.__notes__[0]
 
 
 class Odd:
