@@ -170,7 +170,7 @@ def test_fault_39_the_run_has_a_limit_too(run: Any, release: threading.Event) ->
 def test_fault_39_the_limit_of_a_run_is_raised(release: threading.Event) -> None:
     graph = Graph("g")
     graph.add(waiting, name="hang", kwargs={"release": release})
-    with pytest.raises(RunTimeout, match="such as 'hang'"):
+    with pytest.raises(RunTimeout, match="running then: 'hang'"):
         graph.run(timeout=LIMIT)
 
 
