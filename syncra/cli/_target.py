@@ -52,7 +52,15 @@ class Loaded:
 
         name = graph.name
         if name in self.graphs:  # two graphs of one name; only attributes differ
-            name = attribute or name
+            name = attribute or f"{name}#{len(self.graphs) + 1}"
+        while attribute and name in self.graphs:
+            # That is the name of another graph, which has an attribute as well.
+            other, its_attribute = self.graphs[name], self.attributes[name]
+            self._put(name, graph, attribute)
+            graph, name, attribute = other, its_attribute, its_attribute
+        self._put(name, graph, attribute)
+
+    def _put(self, name: str, graph: Graph, attribute: str) -> None:
         self.graphs[name] = graph
         if attribute:
             self.attributes[name] = attribute
@@ -329,6 +337,12 @@ def _last_place(traceback: TracebackType | None) -> str:
 
 def _existing(where: str) -> Path:
     path = Path(where)
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:  # a name that is too long, a link to itself
+        raise Problem(f"{where} cannot be read: {error.strerror}") from None
     if path.is_file():
         return path
 

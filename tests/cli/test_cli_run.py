@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from cli_helpers import COMMAND, ENVIRONMENT, PROJECT, cli, copied, started
 
+from syncra import delete_graph
 from syncra.cli import main
 
 #: Takes arguments, returns the exit code and what was on both streams.
@@ -279,8 +280,19 @@ def test_log_records_have_the_names_of_their_tasks(project: Path) -> None:
         (["run", "etl.py", "--executor", "thread"], "Did you mean 'threads'?"),
         (["run", "etl.py", "--inptu", "a=1"], "Did you mean '--input'?"),
         (["run", "etl.py", "-j", "0"], "expected a positive number, got '0'"),
+        (["run", "etl.py", "-j", "two"], "expected a positive number, got 'two'"),
         (["run", "etl.py", "--timeout", "soon"], "expected seconds such as 90"),
+        (["run", "etl.py", "--timeout=-1"], "expected no negative time, got '-1'"),
+        (["run", "--frob", "etl.py"], "unexpected '--frob'"),
+        (["--frob"], "unexpected '--frob'"),
         (["show", "etl.py", "-o", "x.jpeg"], "the suffix tells no format"),
+        (["show", "etl.py", "-o", "no/x.txt"], "no/x.txt cannot be written: No such"),
+        (["run", "etl.py", "--report", "."], ". cannot be written"),
+        (["run", "sales/etl.py"], "there is no directory 'sales'"),
+        (["run", "etl.py/etl.py"], "there is no directory 'etl.py'"),
+        (["run", "x" * 300 + ".py"], "xxx.py cannot be read: File name too long"),
+        (["plan", "mistakes.py"], "task 'clean' ("),
+        (["check", "nowhere.py"], "there is no file 'nowhere.py'"),
         (["run"], "the following arguments are required: TARGET"),
         ([], "usage: syncra"),
     ],
@@ -293,6 +305,19 @@ def test_wrong_use_is_told_in_a_paragraph(
     assert (code, output) == (2, "")
     assert message in said
     assert "Traceback" not in said
+
+
+def test_what_has_no_suffix_is_a_file_if_that_is_said(
+    here: Here, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = "from syncra import Graph\ng = Graph()\n"
+    for name in ("a_script_of_ours", "dotted.name.py"):
+        (tmp_path / name).write_text(code, encoding="utf-8")
+
+    assert "mean './a_script_of_ours'?" in here("list", "a_script_of_ours")[2]
+    assert here("list", "./a_script_of_ours")[0] == 0
+    assert "mean 'dotted.name.py'?" in here("list", "dotted.name")[2]
 
 
 def test_a_file_of_a_package_is_to_be_named_as_a_module(
@@ -313,7 +338,7 @@ def test_a_file_of_a_package_is_to_be_named_as_a_module(
 
 
 def test_a_file_of_inputs_is_the_yaml_of_files_of_graphs(
-    tmp_path: Path,
+    here: Here, tmp_path: Path, monkeypatch
 ) -> None:
     pytest.importorskip("yaml", reason="PyYAML has no build for this Python")
     (tmp_path / "echo.py").write_text(
@@ -323,12 +348,66 @@ def test_a_file_of_inputs_is_the_yaml_of_files_of_graphs(
     )
     (tmp_path / "given.yaml").write_text("said: [no, 1:30, 2026-01-31]\n")
     (tmp_path / "twice.yaml").write_text("said: 1\nsaid: 2\n")
-    done = cli("run", "echo.py", "-q", "--inputs", "given.yaml", cwd=tmp_path)
-    twice = cli("run", "echo.py", "-q", "--inputs", "twice.yaml", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    done = here("run", "echo.py", "-q", "--inputs", "given.yaml")
+    twice = here("run", "echo.py", "-q", "--inputs", "twice.yaml")
 
-    assert (done.returncode, done.stdout) == (0, "echo: ['no', '1:30', '2026-01-31']\n")
-    assert (twice.returncode, twice.stdout) == (2, "")
-    assert "2:1: said: key 'said' is there twice" in twice.stderr
+    assert done == (0, "echo: ['no', '1:30', '2026-01-31']\n", "")
+    assert twice[:2] == (2, "")
+    assert "2:1: said: key 'said' is there twice" in twice[2]
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    bare = here("run", "echo.py", "-q", "--inputs", "given.yaml")
+    assert bare[:2] == (2, "")
+    assert "a file of YAML takes PyYAML: pip install 'syncra[yaml]'" in bare[2]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "message"),
+    [
+        (".json", "[1]", "expected an object of inputs by name"),
+        (".json", '{"said": ', "Expecting value"),
+        (".json", "[" * 100_000, "it is nested too deeply"),
+        (".toml", "said = [", "Invalid value (at end of document)"),
+        (".yaml", "said: [", "this is no YAML"),
+        (".json", b'{"said": "\xff"}', "is no text in UTF-8"),
+    ],
+)
+def test_a_file_of_inputs_that_is_none(
+    here: Here, tmp_path: Path, suffix: str, text: str | bytes, message: str
+) -> None:
+    if suffix == ".yaml":
+        pytest.importorskip("yaml", reason="PyYAML has no build for this Python")
+    file = tmp_path / f"given{suffix}"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    code, output, said = here("run", "etl.py", "--inputs", str(file))
+
+    assert (code, output) == (2, "")
+    assert said.startswith(f"syncra: --inputs {file}: ")
+    assert message in said
+
+
+def test_inputs_of_toml(here: Here, tmp_path: Path) -> None:
+    file = tmp_path / "given.toml"
+    file.write_text('path = "sales.csv"\nsince = 2026-01-31\n', encoding="utf-8")
+
+    assert here("run", "etl.py", "-q", "-t", "total", "--inputs", str(file)) == (
+        0,
+        "total: 5.5\n",
+        "",
+    )
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_an_input_from_a_file_that_does_not_fit(
+    here: Here, tmp_path: Path, end: str
+) -> None:
+    """It says which file, also where that ends with a line break."""
+    file = tmp_path / "day"
+    file.write_text(f"soon{end}", encoding="utf-8")
+    code, _, said = here("run", "etl.py", "-i", "path=x", "-i", f"since=@{file}")
+
+    assert code == 2
+    assert f"in {file}, expected a date such as 2026-01-31, got 'soon'" in said
 
 
 @pytest.mark.parametrize("closed", ["-i", "--inputs"])
@@ -357,6 +436,11 @@ def test_errors_are_not_for_standard_output_where_there_is_no_other(
         ("def (", "SyntaxError"),
         ("raise SystemExit(3)", "exits when it is imported"),
         ("import sys; sys.exit()", "exits when it is imported"),
+        (
+            "from syncra.observers import ProgressDisplay\nimport sys\n"
+            "sys.modules['rich'] = None\nProgressDisplay(style='live')",
+            "pip install 'syncra[rich]'",
+        ),
         ("x = 1", "there is no graph in bad.py"),
         (
             "from syncra import Graph\na, b = Graph('a'), Graph('b')",
@@ -376,6 +460,69 @@ def test_a_file_that_cannot_be_used(
     assert message in said
     assert "/syncra/" not in said
     assert "<frozen" not in said
+
+
+def test_graphs_of_one_name_are_told_apart_by_their_attributes(
+    here: Here, tmp_path: Path, monkeypatch
+) -> None:
+    """Also where the attribute of one is the name of another; none is lost."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "alike.py").write_text(
+        "from syncra import Graph\n"
+        "other, graph, made, later = Graph(), Graph(), Graph('later'), Graph()\n"
+        "for number, one in enumerate((other, graph, made, later)):\n"
+        "    one.add(lambda number=number: number, name='task')\n"
+        "def hidden():\n"
+        "    return Graph().add(lambda: 4, name='task')\n"
+        "task = hidden()\n",
+        encoding="utf-8",
+    )
+    code, output, _ = here("list", "alike.py", "--json")
+    found = [(one["graph"], one["attribute"]) for one in json.loads(output)]
+
+    assert code == 0
+    assert sorted(found) == [
+        *(("graph", "graph"), ("graph#5", None), ("later", "later")),
+        *(("made", "made"), ("other", "other")),
+    ]
+    names = ("other", "graph", "made", "later", "graph#5")
+    for number, name in enumerate(names):
+        assert here("run", f"alike.py:{name}", "-q")[1] == f"task: {number}\n"
+    assert "several graphs in alike.py" in here("run", "alike.py")[2]
+
+
+def test_an_attribute_names_a_graph_too(here: Here) -> None:
+    assert here("list", "mistakes.py:graph") == (
+        0,
+        "graph     attribute  tasks  inputs\nmistakes  graph          3  ?\n",
+        "",
+    )
+    assert "there is no graph 'grahp' in" in here("list", "mistakes.py:grahp")[2]
+
+
+def test_a_module_that_only_imports_what_makes_graphs(
+    here: Here, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "makes_one.py").write_text(
+        "from syncra import task\n@task(graph='made elsewhere')\ndef one(): return 1\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "imports_it.py").write_text("import makes_one\n", encoding="utf-8")
+    try:
+        assert here("run", "imports_it", "-q") == (0, "one: 1\n", "")
+        assert "there is no graph" not in here("list", "makes_one")[2]
+    finally:
+        delete_graph("made elsewhere")
+
+
+def test_ctrl_c_while_a_file_is_imported(
+    here: Here, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "slow.py").write_text("raise KeyboardInterrupt", encoding="utf-8")
+
+    assert here("check", "slow.py") == (130, "", "syncra: interrupted\n")
 
 
 def test_a_module_that_runs_a_graph_is_not_run(tmp_path: Path) -> None:
