@@ -106,6 +106,19 @@ def load_graph(options: argparse.Namespace) -> Graph:
     return chosen(loaded, name)
 
 
+def selected(loaded: Loaded, name: str) -> dict[str, Graph]:
+    """Return the graph of a name, or all without one, by the names of commands.
+
+    Raises:
+        Problem: if there is none of that name.
+    """
+    if not name:
+        return loaded.graphs
+
+    graph = chosen(loaded, name)
+    return {known: one for known, one in loaded.graphs.items() if one is graph}
+
+
 def chosen(loaded: Loaded, name: str) -> Graph:
     """Return the graph of a name; without a name, the only one that is in no other.
 
