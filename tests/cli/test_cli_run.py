@@ -533,6 +533,7 @@ def test_a_file_of_inputs_is_the_yaml_of_files_of_graphs(
     monkeypatch.setitem(sys.modules, "yaml", None)
     bare = here("run", "echo.py", "-q", "--inputs", "given.yaml")
     assert bare[:2] == (2, "")
+    assert "pip install 'syncra[yaml]'" in here("run", "given.yaml")[2]
     assert "a file of YAML takes PyYAML: pip install 'syncra[yaml]'" in bare[2]
 
 
@@ -815,6 +816,8 @@ def test_what_is_known_of_the_inputs_of_a_file_of_data(
         ["name", "str", ["told"]],
     ]
     assert "factor  float  1.5 " in here("show", str(file))[1]
+    given = ("-q", "--allow-commands", "-i", "name=Ada")
+    assert here("run", str(file), *given) == (0, "told: 1.5 2026-01-31 Ada\n", "")
 
 
 def test_a_reader_that_goes_away_ends_nothing_badly() -> None:
