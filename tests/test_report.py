@@ -392,6 +392,16 @@ def test_the_text_of_what_has_succeeded_is_short(size) -> None:
         assert len(lines) == 3
 
 
+def test_the_short_form_of_records() -> None:
+    """As it is seen at a prompt: of many tasks it shows some."""
+    assert repr(diamond().run({"number": 1}).records) == (
+        "<Records start: succeeded, left: succeeded, right: succeeded, end: succeeded>"
+    )
+    shown = repr(many(set(), 1_234).records)
+    assert shown.count("succeeded") == 20
+    assert shown.endswith(" and 1,214 more>")
+
+
 def test_durations_read_well() -> None:
     """In the unit that suits them."""
     from syncra._report import readable_seconds, shortened
