@@ -384,6 +384,7 @@ def test_tasks_of_named_graphs_need_no_permission() -> None:
         pass
 
     task(graph="registered")(files_tasks.double)
+    task(graph="registered")(lambda: None)  # which no file can name
     try:
         for name in ("files_tasks:double", "files_tasks.double"):
             said = one_task(function=name, kwargs={"rows": [4]})
@@ -417,6 +418,28 @@ def test_a_dependency_is_a_task_before_it_is_a_part() -> None:
         }
     )
     assert graph()["total"] == 3
+
+
+def test_one_output_needs_no_list() -> None:
+    graph = load(
+        {
+            "tasks": {
+                "one": {"function": "files_tasks:single", "outputs": "rows"},
+                "total": {"function": "files_tasks:total", "depends_on": "one[rows]"},
+            }
+        }
+    )
+    assert graph["one"].outputs == ("rows",)
+    assert graph()["total"] == 3
+    (message,) = problems_of(
+        {
+            "tasks": {
+                "one": {"function": "files_tasks:single", "outputs": "rows"},
+                "total": {"function": "files_tasks:total", "depends_on": "one[row]"},
+            }
+        }
+    ).values()
+    assert message.startswith("task 'one' has no output 'row'; it has rows.")
 
 
 @pytest.mark.one_python
@@ -492,6 +515,8 @@ def test_what_inputs_say() -> None:
     assert not inputs["when"].is_required
     assert inputs["total"].is_required
     assert inputs["total"].default is Input.empty
+    said = {"inputs": {"a": {"type": "int"}}, **one_task(shell="echo {a}")}
+    assert load(said).inputs["a"].is_required
     assert inputs["total"].annotation is int
     with pytest.raises(InputError, match="input 'total' is missing"):
         declared()()
@@ -793,12 +818,14 @@ def test_a_module_that_is_not_there_at_all(tmp_path: Path, monkeypatch) -> None:
         {"name": "a", "function": "no_such_module:x"},
         {"name": "b", "function": "brittle_outside.inner:x"},
         {"name": "c", "function": "json.no_such_part.x"},
+        {"name": "d", "function": "json.decoder.no_such_part:x"},
     ]
     allowed = ["no_such_module", "brittle_outside", "json"]
     assert list(problems_of({"tasks": tasks}, allow=allowed).values()) == [
         "there is no module 'no_such_module'.",
         "importing 'brittle_outside.inner' failed: ZeroDivisionError: division by zero",
         "'json' has no 'no_such_part'.",
+        "there is no module 'json.decoder.no_such_part'.",
     ]
 
 

@@ -317,6 +317,15 @@ def test_arguments_have_their_own_names(tmp_path) -> None:
     assert "hunter" not in text
 
 
+def test_arguments_of_a_task_with_parts(tmp_path) -> None:
+    path = tmp_path / "etl.log"
+    graph = Graph("etl", on_error="continue", log=path)
+    graph.add(lambda: [1, 2], name="rows")
+    graph.add(connect, dependencies="rows", outputs=("first", "second"))
+    assert graph().observer_errors == []
+    assert "arguments: rows=[1, 2]\n" in path.read_text(encoding="utf-8")
+
+
 def test_what_was_let_go_of_is_not_shown(tmp_path) -> None:
     """Of a run that keeps not all results."""
     path = tmp_path / "etl.log"

@@ -453,13 +453,16 @@ def test_the_page_knows_what_else_became_of_tasks() -> None:
             raise ValueError("one")
         raise ValueError("none")
 
+    def outer(number: int) -> None:
+        inner(number)
+
     graph = Graph("known", on_error="continue")
     graph.add(Unsendable().work, name="here", executor="processes", fallback="threads")
     graph.add(lambda: over.wait(30), name="late", timeout=0.05)
     graph.add(process_tasks.killed, name="killed", executor="processes")
     for number in (0, 1, 1):
         name = f"fails {len(graph)}"
-        graph.add(inner, name=name, kwargs={"number": number})
+        graph.add(outer, name=name, kwargs={"number": number})
     try:
         text = graph.run().report().to_html()
     finally:
