@@ -8,7 +8,7 @@ from threading import current_thread, main_thread
 
 from ._loops import is_cancelled_error
 from ._names import message_of, note_on, text_of
-from ._tracebacks import PACKAGE, without_own_frames
+from ._tracebacks import KNOWN, PACKAGE, RAISED_AGAIN, without_own_frames
 from .errors import DontRetry, Skip, TaskCancelled, TaskTimeout
 
 TYPE_CHECKING = False
@@ -64,7 +64,7 @@ def outcome_of(
         error: what it has raised.
         was_asked: whether the task was asked to end, as it is known under the lock.
     """
-    traceback = _own_traceback(error)
+    traceback = _own_traceback(error, engine.started[task])
     # A coroutine that has not seen that it was asked to end has failed by itself.
     told = getattr(worker, "delivered", was_asked)
     if engine.has_expired(task) and (told or isinstance(error, TaskTimeout)):
@@ -109,25 +109,24 @@ def _is_final(error: BaseException) -> bool:
     return isinstance(error, (DontRetry, quit_debugger))
 
 
-def _own_traceback(error: BaseException) -> TracebackType | None:
+def _own_traceback(error: BaseException, started: float) -> TracebackType | None:
     """Return the traceback of an attempt, without our frames and older ones.
 
     An exception object that is raised again and again collects the frames of all times.
+    Those of a run that the task has called since it started are its own, though.
     """
     traceback = without_own_frames(error.__traceback__)
-    known = vars(error).get(_KNOWN)
+    known = vars(error).get(KNOWN)
+    if vars(error).get(RAISED_AGAIN, -1.0) >= started:
+        known = None
     before, entry = None, traceback
     while entry is not None and id(entry) != known:
         before, entry = entry, entry.tb_next
     if before is not None and entry is not None:
         before.tb_next = None
     if traceback is not None:
-        vars(error)[_KNOWN] = id(traceback)  # alive as long as it is in a chain
+        vars(error)[KNOWN] = id(traceback)  # alive as long as it is in a chain
     return BaseException.with_traceback(error, traceback).__traceback__
-
-
-#: What an exception remembers: the id of the traceback that it was last taken with.
-_KNOWN = "_syncra_traceback"
 
 
 def _means_the_run(engine: Any, task: int, error: BaseException) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ._clock import clock
 from ._core.states import CANCELLED
+from ._tracebacks import KNOWN, RAISED_AGAIN
 from .errors import (
     ResultNotKept,
     RunNotFinished,
@@ -107,6 +109,8 @@ def raise_again(error: BaseException, traceback: TracebackType | None) -> NoRetu
     Each raise adds the frames it passes to the exception, so one that is raised many
     times would grow; the kept traceback is put back first.
     """
+    if KNOWN in vars(error):
+        vars(error)[RAISED_AGAIN] = clock()
     try:
         raise BaseException.with_traceback(error, traceback)
     finally:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 
 from ._core import states as core
 from ._lookup import id_of
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from ._task import Task
 
     Causes: TypeAlias = int | tuple["Causes", ...]
+
+#: How many tasks the short form of records names.
+MOST_SHOWN = 20
 
 
 class State(StrEnum):
@@ -331,8 +335,11 @@ class Records(Mapping[str, TaskRecord]):
         return len(self._journal.compiled.names)
 
     def __repr__(self) -> str:
-        states = ", ".join(f"{name}: {record.state}" for name, record in self.items())
-        return f"<Records {states}>"
+        shown = [
+            f"{name}: {state}" for name, state in islice(self.states(), MOST_SHOWN)
+        ]
+        more = len(self) - len(shown)
+        return f"<Records {', '.join(shown)}{f' and {more:,} more' if more else ''}>"
 
     def _moment(self, clock: float) -> datetime:
         journal = self._journal

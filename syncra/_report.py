@@ -321,4 +321,5 @@ def readable_seconds(seconds: float | None) -> str:
     if seconds < 100:
         return f"{seconds:.2f} s"
 
-    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    whole = round(seconds)
+    return f"{whole // 60} min {whole % 60} s"

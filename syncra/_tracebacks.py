@@ -6,6 +6,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
+#: Attributes of an error: which entry its traceback began with, as an attempt has ended
+#: with it; and when a run has raised it again, by the clock of runs.
+KNOWN, RAISED_AGAIN = "_syncra_traceback", "_syncra_raised_again"
+
 #: How the names of Syncra's own files begin.
 PACKAGE = __file__[: -len("_tracebacks.py")]
 

@@ -24,6 +24,10 @@ def double(rows: list[int], factor: int = 2) -> list[int]:
     return [factor * row for row in rows]
 
 
+def single() -> tuple[list[int]]:
+    return ([1, 2],)
+
+
 async def total(rows: list[int]) -> int:
     return sum(rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -263,6 +264,12 @@ needs_sh = pytest.mark.skipif(sys.platform == "win32", reason="there is no /bin/
     [
         ("echo 'no such\033[31m plugin' >&2; exit 3", 3, "exit code 3: no such plugin"),
         ("kill -SEGV $$", -11, "was ended by SIGSEGV"),
+        pytest.param(
+            *("kill -36 $$", -36, "was ended by signal 36"),
+            marks=pytest.mark.skipif(
+                not hasattr(signal, "SIGRTMIN"), reason="there is no signal 36"
+            ),
+        ),
         ("cat >/dev/null", 0, "has not written a picture in the format svg"),
         ("echo surprise", 0, "has not written a picture in the format svg"),
     ],
@@ -288,6 +295,7 @@ def test_a_program_that_fails(
     assert picture.read_text() == "the old one"
     shown = etl()._repr_mimebundle_()
     assert shown.keys() == {"text/plain", "text/vnd.mermaid"}
+    assert etl()._repr_mimebundle_(include={"image/svg+xml"}) == {}
 
 
 @needs_sh

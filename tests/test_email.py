@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import gc
 import pickle
+import re
 import socket
+import threading
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import html5lib
+import process_tasks
 import pytest
+from aiosmtpd.smtp import AuthResult
 from alert_servers import (
     PASSWORD,
     Mailbox,
@@ -21,12 +27,13 @@ from alert_servers import (
     flooding,
     good_run,
     mail_server,
+    reset,
     silent,
     talking,
 )
 from tests_helpers import in_a_script
 
-from syncra import Graph, Run, State
+from syncra import Graph, Run, Skip, State
 from syncra.errors import DeliveryFailed
 from syncra.observers import Email
 
@@ -138,6 +145,95 @@ def test_what_was_rolled_back() -> None:
     assert "ConnectionError: the bank is closed" in text
 
 
+def test_what_was_rolled_back_is_counted() -> None:
+    graph = Graph("orders", on_error="rollback")
+    undone = []
+
+    def fail(*of: int) -> None:
+        raise RuntimeError("no truck")
+
+    for number in (1, 2):
+        task = graph.add(lambda number: number, name=f"charge {number}", kwargs={})
+        task.rollback(undone.append)
+    graph.add(fail, name="ship", dependencies=("charge 1", "charge 2"))
+    run = graph.start({"number": 1})
+    run.wait()
+    text, page = parts(mailed(run))
+    assert undone == [1, 1]
+    assert "Rolled back\n  2 tasks\n" in text
+    assert "Rolled back" in page
+
+
+def test_where_it_was_raised_and_what_else_is_known() -> None:
+    """In the innermost frame; of an error that was never raised there is none."""
+
+    def inner() -> None:
+        raise ValueError("deep inside")
+
+    def outer() -> None:
+        inner()
+
+    graph = Graph("etl", on_error="continue")
+    graph.add(outer, name="outer")
+    graph.add(process_tasks.killed, name="killed", executor="processes")
+    text, _ = parts(mailed(graph.run()))
+    assert f"ValueError: deep inside\n      at {__file__}:" in text
+    assert ", in inner\n" in text
+    assert "WorkerCrashed: " in text.partition("\n  killed")[2]
+
+
+def test_what_else_is_known_of_a_failure() -> None:
+    """That it may still go on, where it has run, and why others were skipped."""
+    over = threading.Event()
+
+    class Unsendable:
+        def __init__(self) -> None:
+            self.lock = threading.Lock()
+
+        def fail(self) -> None:
+            raise ValueError("no rows")
+
+    def skip() -> None:
+        raise Skip("no news")
+
+    graph = Graph("etl", on_error="continue")
+    graph.add(lambda: over.wait(30), name="late", timeout=0.05)
+    graph.add(Unsendable().fail, name="here", executor="processes", fallback="threads")
+    graph.add(skip)
+    graph.add(lambda: 1, name="good")
+    graph.add(lambda: 1, name="alarm", trigger="any_failed", after="good")
+    try:
+        text, _ = parts(mailed(graph.run()))
+    finally:
+        over.set()
+    assert re.search(r"\n  late \(after .* ms, abandoned\)\n      TaskTimeout: ", text)
+    assert re.search(r"\n  here \(after .*, .*thread.*\)\n      ValueError: no r", text)
+    assert "\n  skip (no news)\n" in text
+    assert "\n  alarm (its trigger was not met)\n" in text
+
+
+def test_a_run_that_ends_at_a_failure() -> None:
+    """Nothing has ended it from outside, though tasks were cancelled."""
+    graph = Graph("etl")
+    begun = threading.Event()
+
+    async def wait() -> None:
+        begun.set()
+        await anyio.sleep(60)
+
+    def fail() -> None:
+        assert begun.wait(30)
+        raise ValueError("no rows")
+
+    graph.add(wait)
+    graph.add(fail)
+    run = graph.start()
+    run.wait()
+    text, _ = parts(mailed(run))
+    assert "Cancelled (1)\n  wait" in text
+    assert "It was ended" not in text
+
+
 def test_each_task() -> None:
     """A mail for each failure, when it happens, and none at the end without news."""
     run = failed_run(extract=ValueError("no\n rows"), load=KeyError("tea"))
@@ -234,6 +330,7 @@ BAD_ADDRESSES = [
     "Ops\u2028 <ops@example.org>",
     "Ops\ud800 <ops@example.org>",
     "=?utf-8?q?x=0ABcc=3A_eve=40example.org?= <ops@example.org>",
+    "=?utf-8?q?x=00y?= <ops@example.org>",
     "ops@example.org <eve@example.com> x",
     "<ops@example.org>eve@example.com",
 ]
@@ -358,6 +455,18 @@ def test_the_password_stays_here(password: str, caplog) -> None:
     assert password not in str(caught.value)
 
 
+def test_a_password_of_any_letters_opens_the_door() -> None:
+    class Foreign(Mailbox):
+        def authenticate(self, server, session, envelope, mechanism, login) -> Any:
+            self.logins.append((login.login, login.password))
+            return AuthResult(success=login.password == "pässwort-☂".encode())
+
+    with mail_server(Foreign(), auth_require_tls=False) as mailbox:
+        assert sent(mailbox.port, username="ü", password="pässwort-☂").errors == ()
+    assert mailbox.logins == [("ü".encode(), "pässwort-☂".encode())]
+    assert mailbox.only_mail()["To"] == OPS
+
+
 def test_a_server_that_repeats_what_it_was_told(caplog) -> None:
     """The password is not in the error either, however it is written."""
     import base64
@@ -401,6 +510,63 @@ def test_starttls(tmp_path: Path) -> None:
         assert "127.0.0.1" in str(other)
     assert len(mailbox.logins) == 1
     assert len(mailbox.envelopes) == 1
+
+
+def offering(*answers: bytes) -> Callable[[socket.socket, Plain], None]:
+    """Offer STARTTLS, and answer to that, and to what comes then."""
+
+    def script(connection: socket.socket, server: Plain) -> None:
+        with connection.makefile("rb") as lines:
+            for turn in (b"220 hi\r\n", b"250-hi\r\n250 STARTTLS\r\n"):
+                connection.sendall(turn)
+                lines.readline()
+            for turn in answers:
+                connection.sendall(turn)
+                lines.read(1)
+            server.over.wait()
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([b"454 not now\r\n"], "STARTTLS was refused: 454 not now"),
+        ([b"220 go\r\n"], "STARTTLS: it did not answer within 0.3 s"),
+        ([b"220 go\r\n", b"500 what is that?\r\n"], "TLS did not come about ("),
+    ],
+    ids=["refused", "silent", "no TLS"],
+)
+def test_fault_127_starttls_that_does_not_come_about(
+    answers: list[bytes], expected: str
+) -> None:
+    """Nothing is sent then."""
+    with Plain(offering(*answers)) as server:
+        error = only_error(
+            sent(server.port, tls=True, timeout=0.3, username="u", password=PASSWORD)
+        )
+    assert expected in str(error)
+
+
+def test_how_a_server_parts_is_of_no_importance() -> None:
+    """The mail is taken when the server has said so."""
+    taken = []
+
+    def script(connection: socket.socket, server: Plain) -> None:
+        with connection.makefile("rb") as lines:
+            for turn in (*HELLO, b"354 go on\r\n"):
+                connection.sendall(turn)
+                last = lines.readline()
+            while last != b".\r\n":
+                last = lines.readline()
+                taken.append(last)
+            connection.sendall(b"250 taken\r\n")
+            lines.readline()
+        reset(connection)
+
+    with Plain(script) as server:
+        assert sent(server.port).errors == ()
+    assert b"To: ops@example.org\r\n" in taken
 
 
 def test_tls_from_the_start(tmp_path: Path, monkeypatch) -> None:
@@ -587,6 +753,7 @@ BAD_OPTIONS = [
     ({"redact": 5}, TypeError, "redact="),
     ({"username": "u"}, ValueError, "go together"),
     ({"username": "u", "password": ""}, ValueError, "empty"),
+    ({"context": "certificate.pem"}, TypeError, "context= is an ssl.SSLContext"),
 ]
 
 

@@ -23,6 +23,7 @@ from syncra.errors import (
     SyncraError,
     TaskTimeout,
 )
+from syncra.observers import LogFile
 
 TASKS = "files_tasks"
 
@@ -193,9 +194,16 @@ def test_yaml_is_the_same_without_its_part_in_c(tmp_path: Path, monkeypatch) -> 
     monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
     good = written(tmp_path / "good.yaml", IN_YAML)
     assert Graph.from_file(good, allow=TASKS)(path=1)["total"] == 12
-    bad = written(tmp_path / "bad.yaml", "tasks:\n  - {name: a, a: &x 1}\n")
-    with pytest.raises(FlowFileError, match=r"bad\.yaml:2:18: anchors"):
-        Graph.from_file(bad)
+    for text, message in {
+        "tasks:\n  - {name: a, a: &x 1}\n": "2:18: anchors",
+        'tasks:\n  - {name: "\\ud800", shell: ls}\n': "2:12: .* lone surrogate",
+        'tasks: "\\UFFFFFFFF"\n': " this is no YAML: ",
+        "%YAML 1." + "9" * 5_000 + "\n---\ntasks: []\n": " this is no YAML: ",
+        "tasks: [\n": "2:1: this is no YAML",
+    }.items():
+        bad = written(tmp_path / "bad.yaml", text)
+        with pytest.raises(FlowFileError, match=rf"bad\.yaml:{message}"):
+            Graph.from_file(bad)
 
 
 def test_yaml_without_its_package(tmp_path: Path, monkeypatch) -> None:
@@ -376,6 +384,7 @@ def test_tasks_of_named_graphs_need_no_permission() -> None:
         pass
 
     task(graph="registered")(files_tasks.double)
+    task(graph="registered")(lambda: None)  # which no file can name
     try:
         for name in ("files_tasks:double", "files_tasks.double"):
             said = one_task(function=name, kwargs={"rows": [4]})
@@ -409,6 +418,28 @@ def test_a_dependency_is_a_task_before_it_is_a_part() -> None:
         }
     )
     assert graph()["total"] == 3
+
+
+def test_one_output_needs_no_list() -> None:
+    graph = load(
+        {
+            "tasks": {
+                "one": {"function": "files_tasks:single", "outputs": "rows"},
+                "total": {"function": "files_tasks:total", "depends_on": "one[rows]"},
+            }
+        }
+    )
+    assert graph["one"].outputs == ("rows",)
+    assert graph()["total"] == 3
+    (message,) = problems_of(
+        {
+            "tasks": {
+                "one": {"function": "files_tasks:single", "outputs": "rows"},
+                "total": {"function": "files_tasks:total", "depends_on": "one[row]"},
+            }
+        }
+    ).values()
+    assert message.startswith("task 'one' has no output 'row'; it has rows.")
 
 
 @pytest.mark.one_python
@@ -484,6 +515,8 @@ def test_what_inputs_say() -> None:
     assert not inputs["when"].is_required
     assert inputs["total"].is_required
     assert inputs["total"].default is Input.empty
+    said = {"inputs": {"a": {"type": "int"}}, **one_task(shell="echo {a}")}
+    assert load(said).inputs["a"].is_required
     assert inputs["total"].annotation is int
     with pytest.raises(InputError, match="input 'total' is missing"):
         declared()()
@@ -670,6 +703,27 @@ def test_places_in_json_and_toml(tmp_path, suffix, text, places) -> None:
         (one_task(shell="ls", retry=True), "tasks[0].retry", "found true"),
         (one_task(shell="ls", retry=2.5), "tasks[0].retry", "at least 1, or a mapping"),
         (one_task(shell="ls", retry={}), "tasks[0].retry", "'attempts' is missing"),
+        ({**one_task(shell="ls"), "name": b"x"}, "name", "a value of the type bytes"),
+        ({**one_task(shell="ls"), "on_error": 3}, "on_error", "one of 'raise', 'cont"),
+        ({**one_task(shell="ls"), "inputs": 3}, "inputs", "expected a mapping, found"),
+        (
+            {**one_task(shell="ls"), "inputs": {"a": {"type": 3}}},
+            "inputs.a.type",
+            "expected one of 'str', 'int', .*found the number 3",
+        ),
+        (
+            one_task(shell="ls", max_output=-1),
+            "tasks[0].max_output",
+            "a whole number of at least 0 and at most 1,000,000,000, found the number",
+        ),
+        (one_task(shell="ls", tags=[3, 3]), "tasks[0].tags[1]", "a name that is not"),
+        (one_task(shell="ls", depends_on=["a", 3]), "tasks[0].depends_on[1]", "quote"),
+        (
+            one_task(shell="ls", retry={"attempts": 2, "on": f"{TASKS}:total"}),
+            "tasks[0].retry.on",
+            "'files_tasks:total' is a function, which is no exception",
+        ),
+        (one_task(function="files_tasks.nothing.x"), "tasks[0].function", "has no 'n"),
         (one_task(shell="ls", priority=10**30), "tasks[0].priority", "a whole number"),
         (one_task(shell="ls", timeout=10**400), "tasks[0].timeout", "a huge number"),
         (one_task(shell="ls", tags=["a", "a"]), "tasks[0].tags[1]", "is there twice"),
@@ -718,6 +772,84 @@ def test_what_is_wrong_is_said(said: Any, path: str, message: str) -> None:
     found = problems_of(said)
     assert path in found or any(key.startswith("tasks") for key in found)
     assert re.search(message, found.get(path, " ".join(found.values())))
+
+
+def test_of_a_long_cycle_some_tasks_are_named() -> None:
+    tasks = {
+        f"t{number}": {"shell": "ls", "after": f"t{(number + 1) % 50}"}
+        for number in range(50)
+    }
+    (message,) = problems_of({"tasks": tasks}).values()
+    assert re.search(
+        r"wait for one another: 't\d+' -> .* -> \.\.\. -> .*'t\d+'", message
+    )
+    assert message.count(" -> ") == 16
+
+
+def test_all_mistakes_of_the_wiring_are_told() -> None:
+    found = problems_of(
+        {
+            "tasks": {
+                "a": {"function": "files_tasks:report", "kwargs": {"x": 1}},
+                "b": {"function": "files_tasks:total", "depends_on": {"nope": "a"}},
+            }
+        }
+    )
+    assert "binds parameter 'x', which the function does not have" in found["tasks.a"]
+    assert "binds parameter 'nope', which the function" in found["tasks.b"]
+
+
+def test_methods_of_objects_are_no_functions_of_a_file() -> None:
+    """Not even where the package of their class is allowed."""
+    (message,) = problems_of(
+        one_task(function="files_tasks:method"), allow=[TASKS, "pathlib"]
+    ).values()
+    assert message == (
+        "'files_tasks:method' is a method of an object; write a function for it"
+    )
+
+
+def test_a_module_that_is_not_there_at_all(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "brittle_outside"
+    package.mkdir()
+    written(package / "__init__.py", "1 / 0\n")
+    tasks = [
+        {"name": "a", "function": "no_such_module:x"},
+        {"name": "b", "function": "brittle_outside.inner:x"},
+        {"name": "c", "function": "json.no_such_part.x"},
+        {"name": "d", "function": "json.decoder.no_such_part:x"},
+    ]
+    allowed = ["no_such_module", "brittle_outside", "json"]
+    assert list(problems_of({"tasks": tasks}, allow=allowed).values()) == [
+        "there is no module 'no_such_module'.",
+        "importing 'brittle_outside.inner' failed: ZeroDivisionError: division by zero",
+        "'json' has no 'no_such_part'.",
+        "there is no module 'json.decoder.no_such_part'.",
+    ]
+
+
+def test_how_to_allow_commands_is_said_once() -> None:
+    said = {"tasks": {"a": {"shell": "ls"}, "b": {"command": ["ls"]}}}
+    found = problems_of(said, allow_commands=False)
+    assert found == {
+        "tasks.a.shell": "this runs a program, which the file may not. Who trusts the "
+        "file can allow it with allow_commands=True",
+        "tasks.b.command": "this runs a program, which the file may not",
+    }
+
+
+def test_what_needs_no_commands(tmp_path: Path, monkeypatch) -> None:
+    """A log below the present directory, and a retry policy that says no exceptions."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "logs").mkdir()
+    said = one_task(function=f"{TASKS}:fail", log="logs/x.log", retry={"attempts": 2})
+    graph = load(said, allow_commands=False)
+    assert graph["only"].options.retry.on is Exception
+    run = graph.run(on_error="continue")
+    assert len(run.records["only"].attempts) == 2
+    assert "Unlucky" in (tmp_path / "logs" / "x.log").read_text(encoding="utf-8")
+    assert load(graph.to_dict()).to_dict() == graph.to_dict()
 
 
 def test_a_module_that_cannot_be_imported(tmp_path: Path, monkeypatch) -> None:
@@ -785,6 +917,57 @@ def test_what_no_file_can_say_is_named() -> None:
     assert "s3cret" not in text
 
 
+def test_what_else_no_file_can_say_is_named() -> None:
+    graph = Graph("mixed")
+    pair = graph.add(files_tasks.extract, name="pair", outputs=("rows", "origin"))
+    graph.add(files_tasks.double, name="pair[rows]", kwargs={"rows": [1]})
+    graph.add(files_tasks.total, name="part", dependencies=pair["rows"])
+    graph.add(files_tasks.fail, name="log", log=LogFile("x.log", level="ERROR"))
+    graph.add(files_tasks.fail, name="redacts", log=LogFile("x.log", redact="s3cret"))
+    graph.add(files_tasks.fail, name="wait", retry=Retry(2, backoff=lambda n: 0.0))
+    graph.add(files_tasks.fail, name="either", after=files_tasks.total)
+    graph.add(files_tasks.total, name="other", kwargs={"rows": []})
+    with pytest.raises(GraphError) as caught:
+        graph.to_dict()
+    text = str(caught.value)
+    for reason in (
+        r"'part'.*'pair\[rows\]' is a part of a result, and a task too",
+        "'log'.*its log file is more than a path",
+        "'redacts'.*its log file is more than a path",
+        "'wait'.*backoff of its retry policy is a function",
+        "'either'.*which is not one task of the graph",
+    ):
+        assert re.search(reason, text), text
+    assert "s3cret" not in text
+
+
+def test_paths_and_declared_tasks_are_written_and_read(tmp_path: Path) -> None:
+    """Braces in a path are no placeholders; a task of a module is its function."""
+    place = tmp_path / "{a} b"
+    place.mkdir()
+    graph = Graph("made")
+    graph.command([Path("/bin/pwd")], cwd=place, name="where")
+    graph.add(files_tasks.declared.function, name="four")
+    said = graph.to_dict()
+    assert said["tasks"][1]["function"] == "files_tasks:declared"
+    again = load(json.loads(json.dumps(said)))
+    assert again.to_dict() == said
+    assert again()["where"].stdout == f"{place}\n"
+    assert again()["four"] == 4
+
+
+def test_a_graph_with_a_mistake_is_written_down_as_it_is() -> None:
+    """Also its inputs, though it is not known which are used."""
+    graph = load(
+        {"inputs": {"rows": "list"}, **one_task(function="files_tasks:double")}
+    )
+    graph.add(files_tasks.total, dependencies="nobody")
+    said = graph.to_dict()
+    assert said["inputs"] == {"rows": "list"}
+    (message,) = problems_of(said).values()
+    assert "there is no task 'nobody'" in message
+
+
 def test_a_graph_made_with_python_is_written_and_read() -> None:
     graph = Graph("made", max_concurrency=3, limits={"db": 1})
     first = graph.add(files_tasks.extract, outputs=("rows", "origin"))
@@ -801,6 +984,37 @@ def test_a_graph_made_with_python_is_written_and_read() -> None:
     again = load(json.loads(json.dumps(said)))
     assert again.to_dict() == said
     assert again(path="x")["show"].stdout == graph(path="x")["show"].stdout == "12 {}\n"
+
+
+def test_places_in_toml_behind_dates_and_dots(tmp_path: Path) -> None:
+    """A date of two words is one value; dots of a text are no keys of many parts."""
+    file = written(
+        tmp_path / "flow.toml",
+        f"""
+        description = "{"." * 300}"
+        inputs = {{ when = {{ type = "datetime", default = 2024-01-01 10:00:00 }} }}
+        nmae = 1
+        tasks = []
+        """,
+    )
+    with pytest.raises(FlowFileError) as caught:
+        Graph.from_file(file)
+    places = {one.path: (one.line, one.column) for one in caught.value.problems}
+    assert places["nmae"] == (3, 1)
+    said = file.read_text(encoding="utf-8").replace("nmae", "# nmae")
+    file.write_text(said.replace("inputs", "# inputs"), encoding="utf-8")
+    assert Graph.from_file(file).description == "." * 300
+
+
+def test_letters_of_two_halves_in_json(tmp_path: Path) -> None:
+    """They are letters; what is wrong elsewhere is what is said."""
+    text = '{"name": "\\ud83d\\ude00", "name": "x", "tasks": []}'
+    file = written(tmp_path / "flow.json", text)
+    with pytest.raises(FlowFileError, match="'name' is there twice") as caught:
+        Graph.from_file(file)
+    assert len(caught.value.problems) == 1
+    file.write_text(text.replace('"name": "x", ', ""), encoding="utf-8")
+    assert Graph.from_file(file).name == "\U0001f600"
 
 
 def test_places_in_yaml_with_line_breaks_of_its_own(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import process_tasks as tasks
 import pytest
 from tests_helpers import in_a_script
 
-from syncra import Graph, Retry
+from syncra import Graph, Retry, Skip
 from syncra.observers import LogFile, TaskLogFilter
 
 logger = logging.getLogger("tests.logs")
@@ -194,6 +195,117 @@ def test_an_alarm_without_a_cause_is_no_warning(tmp_path: Path) -> None:
     assert "INFO     etl.alarm skipped: its trigger was not met" in path.read_text()
 
 
+def test_of_the_level_of_the_file_on(tmp_path: Path) -> None:
+    """What becomes of tasks has levels, too; a secret may be given alone."""
+    path = tmp_path / "etl.log"
+    log = LogFile(path, level="ERROR", redact="s3cret")
+    graph = Graph("etl", on_error="continue", log=log)
+    graph.add(lambda: 1, name="good")
+    graph.add(connect, name="bad s3cret")
+    graph()
+    lines = [line for line in lines_of(path) if not line.startswith(" ")]
+    assert len(lines) == 1
+    assert "etl.bad *** failed in " in lines[0]
+
+
+def test_what_never_began_and_what_did_not_want_to(tmp_path: Path) -> None:
+    path = tmp_path / "etl.log"
+
+    def skip(reason: str) -> None:
+        raise Skip(reason)
+
+    graph = Graph("etl", log=path, executor="sequential")
+    graph.add(skip, name="quiet", kwargs={"reason": ""})
+    graph.add(skip, name="told", kwargs={"reason": "no news"})
+    graph.add(connect, name="bad")
+    graph.add(lambda: 1, name="never")
+    with pytest.raises(ValueError, match="bang"):
+        graph()
+    text = "\n".join(lines_of(path))
+    assert "WARNING  etl.quiet skipped: by its own wish" in text
+    assert "WARNING  etl.told skipped: no news" in text
+    assert "WARNING  etl.never cancelled" in text
+    assert "etl.never started" not in text
+
+
+MISTAKEN = """
+import logging, sys
+from syncra import Graph
+
+sys.stderr = sys.stdout
+logger = logging.getLogger("app")
+logging.lastResort = None
+graph = Graph("etl", log="{path}")
+def work():
+    logger.warning("%d rows", "many")
+    logger.warning("%d rows", 3)
+    return 4
+graph.add(work)
+run = graph()
+assert run["work"] == 4 and run.observer_errors == []
+"""
+
+
+def test_a_record_that_cannot_be_put_together_changes_nothing(tmp_path: Path) -> None:
+    """The mistake is told as `logging` tells it; the others are written."""
+    path = tmp_path / "etl.log"
+    said = in_a_script(MISTAKEN.replace("{path}", str(path)))
+    assert said.count("--- Logging error ---") == 1
+    assert "'many'" in said
+    told = [line for line in lines_of(path) if " app: " in line]
+    assert told == ["WARNING  etl.work app: 3 rows"]
+
+
+def test_of_many_variables_some_are_shown(tmp_path: Path) -> None:
+    path = tmp_path / "etl.log"
+    many = "\n    ".join(f"v{number} = {number}" for number in range(50))
+    space: dict[str, Any] = {}
+    exec(f"def busy():\n    {many}\n    raise ValueError\n", space)
+    graph = Graph("etl", on_error="continue", log=path)
+    graph.add(space["busy"])
+    graph.add(
+        int, name="built in", kwargs={}, dependencies=graph.add(lambda: "x", name="x")
+    )
+    assert graph().observer_errors == []
+    text = path.read_text(encoding="utf-8")
+    assert "v29=29, ..." in text
+    assert "v30" not in text.partition("in busy:")[2].partition("etl.")[0]
+
+
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="there is no fork"
+)
+def test_a_forked_process_of_a_task_can_write(tmp_path: Path) -> None:
+    """Whatever other threads were writing when it was forked."""
+    path = tmp_path / "etl.log"
+    in_a_script(FORKING.replace("{path}", str(path)))
+    told = [line for line in lines_of(path) if " app: " in line]
+    assert sorted(told) == [
+        "WARNING  etl.work app: exit code 0",
+        "WARNING  etl.work app: from the child",
+    ]
+
+
+FORKING = """
+import logging, multiprocessing, warnings
+from syncra import Graph
+
+warnings.simplefilter("ignore")
+logger = logging.getLogger("app")
+logging.lastResort = None
+graph = Graph("etl", log="{path}")
+def work():
+    child = multiprocessing.get_context("fork").Process(
+        target=logger.warning, args=("from the child",)
+    )
+    child.start()
+    child.join(30)
+    logger.warning("exit code %s", child.exitcode)
+graph.add(work)
+graph()
+"""
+
+
 def test_arguments_have_their_own_names(tmp_path) -> None:
     """Those that are passed by keyword too, so no secret hides behind another name."""
     path = tmp_path / "etl.log"
@@ -203,6 +315,15 @@ def test_arguments_have_their_own_names(tmp_path) -> None:
     text = path.read_text(encoding="utf-8")
     assert "arguments: password=***, token=***" in text
     assert "hunter" not in text
+
+
+def test_arguments_of_a_task_with_parts(tmp_path) -> None:
+    path = tmp_path / "etl.log"
+    graph = Graph("etl", on_error="continue", log=path)
+    graph.add(lambda: [1, 2], name="rows")
+    graph.add(connect, dependencies="rows", outputs=("first", "second"))
+    assert graph().observer_errors == []
+    assert "arguments: rows=[1, 2]\n" in path.read_text(encoding="utf-8")
 
 
 def test_what_was_let_go_of_is_not_shown(tmp_path) -> None:

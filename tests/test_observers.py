@@ -21,6 +21,15 @@ from syncra._interpreter import has_gil
 from syncra.observers import Observer, ObserverError
 
 
+def test_what_there_is_can_be_listed() -> None:
+    """Before it is imported, too, as for completion at a prompt."""
+    in_a_script(
+        "from syncra import observers\n"
+        "assert set(observers.__all__) <= set(dir(observers))\n"
+        "assert 'Email' in dir(observers) and 'Email' not in vars(observers)\n"
+    )
+
+
 class Diary:
     """Write down everything, under a name."""
 

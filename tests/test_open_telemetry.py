@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -130,6 +131,18 @@ def test_attempts_and_failures(run, traces) -> None:
     assert whole.status.status_code is trace.StatusCode.ERROR
     (event,) = whole.events
     assert (event.name, event.attributes["syncra.task"]) == ("task skipped", "behind")
+
+
+def test_a_task_that_exits(traces) -> None:
+    """That is no exception to record, but a failure all the same."""
+    graph = Graph("etl", on_error="continue", observers=[traces.observer])
+    graph.add(sys.exit, name="leaves", kwargs={"status": 3})
+    run = graph.run()
+    assert run.observer_errors == []
+    span = traces.spans["task leaves"]
+    assert span.status.description == "SystemExit: 3"
+    assert span.attributes["syncra.state"] == "failed"
+    assert span.events == ()
 
 
 def test_a_graph_as_a_task_is_below_that_task(traces) -> None:
@@ -272,6 +285,15 @@ run = graph.run(observers=[observer])
 assert run["one"] == 1
 assert run.observer_errors == []
 assert told == ["a run is not traced", "observer OpenTelemetry failed"], told
+
+from syncra import Retry
+def bad():
+    raise ValueError
+graph = Graph("tries", on_error="continue")
+graph.add(bad, retry=Retry(2, backoff=lambda attempt: 0.0))
+run = graph.run(observers=[observer])
+assert len(run.records["bad"].attempts) == 2
+assert run.observer_errors == []
 """
 
 

@@ -343,6 +343,67 @@ def test_a_dense_graph_is_folded() -> None:
     assert len(found) == 3
 
 
+def test_many_tasks_without_tags_are_folded_by_prefix_beside_the_others() -> None:
+    graph = layered(2, 60, lambda level, place: f"load{level}_{place}")
+    for number in range(3):
+        graph.add(lambda: 1, name=f"tagged {number}", tags="bronze")
+    found = set(boxes(graph.to_mermaid(fold="tags")).values())
+    assert found == {
+        "bronze<br/>3 tasks · tag",
+        "load0*<br/>60 tasks",
+        "load1*<br/>60 tasks",
+    }
+
+
+def test_tags_that_are_all_different_do_not_fold() -> None:
+    """Names do then."""
+    graph = Graph("many")
+    for number in range(300):
+        graph.add(lambda: 1, name=f"load_{number}", tags=(f"tag{number}",))
+    for fold in ("auto", "tags"):
+        found = list(boxes(graph.to_mermaid(fold=fold)).values())
+        assert found == ["load*<br/>300 tasks"]
+
+
+def test_of_many_inputs_boxes_only_name_them() -> None:
+    graph = Graph("many")
+    graph.command(["echo", *(f"{{a{number}}}" for number in range(25))], name="all")
+    assert boxes(graph.to_mermaid()) == {
+        "t0": "all<br/>async<br/>inputs a0, a1, a2 and 22 more"
+    }
+
+
+def test_boxes_that_wait_for_one_another_are_drawn() -> None:
+    """As folded ones may, though the tasks in them do not."""
+    graph = Graph("zigzag")
+    before = graph.add(lambda: 1, name="left 0", tags="left")
+    for number in range(1, 6):
+        side = ("left", "right")[number % 2]
+        before = graph.add(
+            lambda x: 1, name=f"{side} {number}", tags=side, dependencies=before
+        )
+    found = edges(graph.to_mermaid(fold="tags"))
+    assert {(source, target) for source, _, _, target in found} == {
+        ("left", "right"),
+        ("right", "left"),
+    }
+
+
+def test_what_only_comes_after_is_dashed_also_with_a_context() -> None:
+    """Where a function means its other task, too."""
+    graph = Graph("twice")
+
+    def work(context: Context) -> None: ...
+
+    graph.add(work, name="first")
+    graph.add(work, name="second", after=work)
+    graph.add(lambda: None, name="third", after="second")
+    assert edges(graph.to_mermaid()) == {
+        ("first", "-.->", "", "second"),
+        ("second", "-.->", "", "third"),
+    }
+
+
 def test_small_graphs_fold_only_when_asked() -> None:
     graph = Graph("small")
     for number in range(4):

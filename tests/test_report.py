@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import anyio
+import process_tasks
 import pytest
 from tests_helpers import diamond, lines_run_by
 
@@ -390,16 +392,92 @@ def test_the_text_of_what_has_succeeded_is_short(size) -> None:
         assert len(lines) == 3
 
 
+def test_the_short_form_of_records() -> None:
+    """As it is seen at a prompt: of many tasks it shows some."""
+    assert repr(diamond().run({"number": 1}).records) == (
+        "<Records start: succeeded, left: succeeded, right: succeeded, end: succeeded>"
+    )
+    shown = repr(many(set(), 1_234).records)
+    assert shown.count("succeeded") == 20
+    assert shown.endswith(" and 1,214 more>")
+
+
 def test_durations_read_well() -> None:
     """In the unit that suits them."""
     from syncra._report import readable_seconds, shortened
 
     shown = [readable_seconds(s) for s in (None, 0, 2e-6, 0.0123, 1.5, 99, 3725)]
     assert shown == ["", "0 us", "2 us", "12.3 ms", "1.50 s", "99.00 s", "62 min 5 s"]
+    assert readable_seconds(119.7) == "2 min 0 s"  # and not 1 min 60 s
     assert shortened("short", 10) == "short"
     assert shortened("x" * 11, 10) == "xxxxxxx..."
     assert len(shortened("word " * 100, 10)) == 10
     assert shortened("a\nb\x00c", 10) == "a b c"
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [
+        (0, "0 µs"),
+        (999, "999 µs"),
+        (12_345, "12.3 ms"),
+        (999_999, "1000 ms"),
+        (1_500_000, "1.5 s"),
+        (59_999_999, "60 s"),
+        (60_000_000, "1 min 0 s"),
+        (119_700_000, "2 min 0 s"),
+        (3_599_999_999, "1 h 0 min"),
+        (90_000_000_000, "25 h 0 min"),
+    ],
+)
+def test_durations_of_the_page_read_well(micros: int, text: str) -> None:
+    """As its script writes them, too."""
+    from syncra.views.html import duration_text
+
+    assert duration_text(micros) == text
+
+
+def test_the_page_knows_what_else_became_of_tasks() -> None:
+    """That one may still go on, where it ran instead, and where errors are from."""
+    pytest.importorskip("jinja2")
+    over = threading.Event()
+
+    class Unsendable:
+        def __init__(self) -> None:
+            self.lock = threading.Lock()
+
+        def work(self) -> None: ...
+
+    def inner(number: int) -> None:
+        if number:
+            raise ValueError("one")
+        raise ValueError("none")
+
+    def outer(number: int) -> None:
+        inner(number)
+
+    graph = Graph("known", on_error="continue")
+    graph.add(Unsendable().work, name="here", executor="processes", fallback="threads")
+    graph.add(lambda: over.wait(30), name="late", timeout=0.05)
+    graph.add(process_tasks.killed, name="killed", executor="processes")
+    for number in (0, 1, 1):
+        name = f"fails {len(graph)}"
+        graph.add(outer, name=name, kwargs={"number": number})
+    try:
+        text = graph.run().report().to_html()
+    finally:
+        over.set()
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text)
+    data = json.loads(found[1])
+    notes = {data["names"][int(task)]: note for task, note in data["notes"].items()}
+    assert notes["late"] == {"abandoned": 1}
+    assert "it runs with 'threads' instead" in notes["here"]["warning"]
+    shown = text.partition('<script type="application/json"')[0]
+    # Two that failed at one line of a function are one place, another line is another.
+    assert len(re.findall("ValueError", shown)) >= 2
+    messages = [data["messages"][message] for message, *_ in data["failures"].values()]
+    assert messages.count("ValueError: one") == 2
+    assert "ValueError: none" in messages
 
 
 def test_a_run_that_waits_to_be_awaited_says_so() -> None:

@@ -145,6 +145,33 @@ def test_a_graph_with_a_mistake_says_which(mistake: str) -> None:
     assert lines[1] == "├─ a"
 
 
+def test_a_large_graph_with_a_mistake_stays_short() -> None:
+    graph = Graph("wrong")
+    for number in range(1_234):
+        graph.add(lambda: 1, name=str(number))
+    graph.add(lambda: 1, name="last", after="nobody")
+    lines = str(graph).splitlines()
+    assert "nobody" in lines[0]
+    assert len(lines) == 202
+    assert lines[-1] == "... and 1,035 more tasks"
+
+
+def test_deep_branches_end_somewhere() -> None:
+    """What is below the deepest line is counted; where nothing is, nothing is said."""
+    graph = Graph("deep")
+    before = graph.add(lambda: 1, name="0")
+    for number in range(1, 25):
+        # A second follower makes each of them a branch and no chain.
+        graph.add(lambda x: 1, name=f"leaf {number}", dependencies=before)
+        before = graph.add(lambda x: 1, name=str(number), dependencies=before)
+    lines = str(graph).splitlines()
+    cut = [line for line in lines if line.endswith("... 2 tasks below")]
+    assert len(cut) == 1
+    assert lines[lines.index(cut[0]) - 1].endswith("─ 20")
+    assert any(line.endswith("─ leaf 20") for line in lines)
+    assert lines[-1] == "... and 8 more tasks"
+
+
 def test_fault_119_names_do_nothing_to_a_terminal() -> None:
     """No line break, escape sequence or change of direction comes through."""
     text = str(graph_of(list(SPECIAL), "\x1b[2J\nname\u202e"))

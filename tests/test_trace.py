@@ -161,6 +161,31 @@ def test_of_very_many_arrows_the_last_ones_stay() -> None:
     assert sum(event["ph"] == "s" for event in events) == 160
 
 
+def test_of_very_many_arrows_each_comes_from_the_last_one() -> None:
+    """Whatever the order in which a task names those it waits for."""
+    graph = Graph("dense", executor="sequential")
+    first = [graph.add(lambda: None, name=f"a{number}") for number in range(160)]
+    for number in range(160):
+        before = first if number % 2 else first[::-1]
+        graph.add(lambda *many: None, name=f"b{number}", dependencies=before)
+    events = events_of(graph.run())
+    (last,) = (event for event in events if event.get("name") == "a159")
+    starts = {event["ts"] for event in events if event["ph"] == "s"}
+    assert all(last["ts"] <= start <= last["ts"] + last["dur"] for start in starts)
+    assert sum(event["ph"] == "s" for event in events) == 160
+
+
+def test_workers_of_one_executor_are_together() -> None:
+    graph = Graph("pair", executor="threads", max_concurrency=2)
+    both = threading.Barrier(2)
+    for name in ("a", "b"):
+        graph.add(lambda: both.wait(30), name=name)
+    events = events_of(graph.run())
+    assert len(named_tracks(events, "process_name")) == 1
+    assert len(named_tracks(events, "thread_name")) == 2
+    assert {event["pid"] for event in events if event["ph"] == "X"} == {1}
+
+
 def test_a_trace_of_a_run_that_goes_on() -> None:
     """What is running has a beginning and no end."""
     graph = Graph("waiting")

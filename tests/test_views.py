@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import random
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -194,6 +196,23 @@ def test_fault_121_an_interrupted_write_leaves_nothing(
         write_whole(path, "new")
     assert [file.name for file in tmp_path.iterdir()] == ["run.html"]
     assert path.read_text() == "old"
+
+
+def test_what_is_no_regular_file_is_written_to_and_stays(tmp_path: Path) -> None:
+    """As `/dev/stdout`, or what another program reads from."""
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("there are no named pipes")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    graph = Graph("piped")
+    graph.add(lambda: 1, name="one")
+    report = graph.run().report()
+    with ThreadPoolExecutor(1) as reader:
+        text = reader.submit(pipe.read_text, encoding="utf-8")
+        assert report.to_trace(pipe) == pipe
+        assert json.loads(text.result(30)) == json.loads(report.to_trace())
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
 
 
 def test_a_directory_that_is_not_there_is_said(tmp_path: Path) -> None:

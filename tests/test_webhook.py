@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import os
 import pickle
 import re
 import socket
@@ -24,6 +26,7 @@ from alert_servers import (
     site,
     talking,
 )
+from tests_helpers import in_a_script
 
 from syncra import Graph, Run
 from syncra.errors import DeliveryFailed
@@ -303,6 +306,104 @@ def test_fault_130_nobody_is_there() -> None:
     assert "refused after 3 tries" in str(only_error(told(port)))
 
 
+def test_fault_130_a_name_that_nobody_has() -> None:
+    with Webhook("http://no-such-host.invalid/t0ken", backoff=0.0) as webhook:
+        webhook.run_finished(failed_run())
+    error = only_error(webhook)
+    assert re.search(r"name is not known \(.+\) after 3 tries", str(error))
+    assert error.where == "http://no-such-host.invalid"
+
+
+def test_fault_130_no_time_at_all() -> None:
+    """Not even to look up the name."""
+    with site(Site()) as found:
+        error = only_error(told(found.port, timeout=1e-9))
+    assert "it did not answer within 1e-09 s after 3 tries" in str(error)
+    assert found.requests == []
+
+
+def test_fault_130_nobody_takes_the_call() -> None:
+    """A machine that drops what comes in, as behind a firewall, is given up in time."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(
+            socket.create_server(("127.0.0.1", 0), backlog=0)
+        )
+        for _ in range(10):  # until nobody else fits into the queue
+            client = stack.enter_context(socket.socket())
+            client.settimeout(0.2)
+            try:
+                client.connect(listener.getsockname())
+            except TimeoutError:
+                break
+        else:
+            pytest.skip("this system lets everybody in")
+        error = only_error(told(listener.getsockname()[1], timeout=0.2, attempts=2))
+    assert "it did not answer within 0.2 s after 2 tries" in str(error)
+
+
+def test_fault_130_tls_that_never_comes_about() -> None:
+    with Plain(silent) as server:
+        url = f"https://127.0.0.1:{server.port}"
+        with Webhook(url, timeout=0.2, attempts=1) as webhook:
+            webhook.run_finished(failed_run())
+    assert "it did not answer within 0.2 s" in str(only_error(webhook))
+
+
+def test_between_tries_it_waits() -> None:
+    """For as long as it was told; the run does not wait for that."""
+    with site(Site((503, {}, b""), (204, {}, b""))) as found:
+        with hook(found.port, backoff=0.3) as webhook:
+            webhook.run_finished(failed_run())
+            assert not webhook.wait(0.0)
+            assert webhook.wait(30)
+        assert webhook.errors == ()
+    assert len(found.requests) == 2
+
+
+ENDING = """
+from syncra import Graph
+from syncra.observers import Webhook
+
+graph = Graph("etl", on_error="continue")
+graph.add(lambda: 1 / 0, name="broken")
+graph.run(observers=[Webhook("http://127.0.0.1:{}/", backoff=1000)])
+"""
+
+
+def test_the_end_of_a_program_does_not_wait_long_between_tries() -> None:
+    """Three tries all the same, with a second between them at most."""
+    with site(Site((503, {"Retry-After": "30"}, b""))) as found:
+        in_a_script(ENDING.format(found.port), limit=25)
+    assert len(found.requests) == 3
+
+
+FORKING = """
+import os, sys
+from syncra import Graph
+from syncra.observers import Webhook
+
+graph = Graph("etl", on_error="continue")
+graph.add(lambda: 1 / 0, name="broken")
+run = graph.run()
+webhook = Webhook("http://127.0.0.1:{}/", timeout=30, attempts=1)
+webhook.run_finished(run)
+child = os.fork()
+if child == 0:
+    # What the parent is sending is for the parent to send.
+    os._exit(0 if webhook.wait(0) and webhook.errors == () else 7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), webhook.wait(0))
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_process_has_nothing_to_wait_for() -> None:
+    """The thread that sends is not in it."""
+    with Plain(silent) as server:
+        assert in_a_script(FORKING.format(server.port)) == "0 False\n"
+
+
 def test_fault_130_tls(tmp_path: Path) -> None:
     """Certificates are verified, with hosts; a bad one is not tried again."""
     server, client = certificate(tmp_path)
@@ -383,6 +484,9 @@ NOT_PUBLIC = [
     "fec0::1",
     "ff02::1",
     "2001:db8::1",
+    # Teredo, before 127.0.0.1 and before 8.8.8.8: there is no such host to post to.
+    "2001:0:4136:e378:8000:63bf:80ff:fffe",
+    "2001:0:4136:e378:8000:63bf:f7f7:f7f7",
 ]
 
 
@@ -541,6 +645,7 @@ BAD_OPTIONS = [
     ({"backoff": -1}, ValueError, "backoff"),
     ({"public_only": "yes"}, TypeError, "public_only="),
     ({"redact": [5]}, TypeError, "redact="),
+    ({"context": "certificate.pem"}, TypeError, "context= is an ssl.SSLContext"),
 ]
 
 
@@ -549,6 +654,12 @@ def test_bad_options(options: Any, kind: type[Exception], match: str) -> None:
     """Found out when they are given."""
     with pytest.raises(kind, match=match):
         hook(80, **options)
+
+
+def test_a_url_that_is_no_text() -> None:
+    """As a path of pathlib, or bytes."""
+    with pytest.raises(TypeError, match="url is a text, got a bytes"):
+        Webhook(b"https://example.org")  # type: ignore[arg-type]
 
 
 def test_two_logins() -> None:

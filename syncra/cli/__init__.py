@@ -47,12 +47,12 @@ def _code_of(arguments: Sequence[str] | None) -> int:
     from ._streams import finish
 
     try:
-        options = parse(arguments)
-        code: int = options.command(options)
+        try:
+            options = parse(arguments)
+            code: int = options.command(options)
+        except SystemExit as end:  # of argparse, which has said what there is to say
+            code = int(end.code or 0)
         finish()
-    except SystemExit as end:  # of argparse, which has said what there is to say
-        finish()
-        return int(end.code or 0)
     except Problem as problem:
         _say(f"{problem.details}syncra: {problem}")
         return problem.code
@@ -77,4 +77,6 @@ def _say(text: str) -> None:
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:
-        pass  # nobody hears
+        from ._streams import lead_nowhere
+
+        lead_nowhere(sys.stderr)  # at its end Python would try once more

@@ -66,7 +66,7 @@ class Parser(argparse.ArgumentParser):
     """Say what is wrong in one paragraph, with what may have been meant."""
 
     def __init__(self, **options: Any) -> None:
-        if sys.version_info >= (3, 14) and not sys.stdout.isatty():
+        if sys.version_info >= (3, 14) and not (sys.stdout and sys.stdout.isatty()):
             options["color"] = False  # to find out whether takes several modules
         super().__init__(formatter_class=_Formatter, allow_abbrev=False, **options)
 

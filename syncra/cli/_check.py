@@ -6,7 +6,7 @@ from .._names import counted
 from ..errors import SyncraError
 from ._output import standard_error, standard_output
 from ._problems import Problem
-from ._target import chosen, load
+from ._target import load, selected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,9 +24,8 @@ def command(options: argparse.Namespace) -> int:
             found.code = 1
         raise
 
-    graphs = {name: chosen(loaded, name)} if name else loaded.graphs
     code = 0
-    for known, graph in graphs.items():
+    for known, graph in selected(loaded, name).items():
         problems = problems_of(graph)
         if problems:
             code = 1

@@ -6,11 +6,12 @@ import json
 
 from ..errors import GraphError
 from ._output import MOST_ROWS, standard_output
-from ._target import load
+from ._target import load, selected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from typing import Any
 
     from .._graph import Graph
 
@@ -18,20 +19,14 @@ if TYPE_CHECKING:
 def command(options: argparse.Namespace) -> int:
     """List the graphs of a module or file; return the exit code."""
     loaded, name = load(options)
-    if name:
-        from ._target import chosen
-
-        graphs = {name: chosen(loaded, name)}
-    else:
-        graphs = loaded.graphs
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "graph": known,
             "attribute": loaded.attributes.get(known),
             "tasks": len(graph),
             "inputs": _inputs(graph),
         }
-        for known, graph in graphs.items()
+        for known, graph in selected(loaded, name).items()
     ]
     output = standard_output()
     if options.json:
@@ -45,12 +40,10 @@ def command(options: argparse.Namespace) -> int:
                 str(one["graph"]),
                 str(one["attribute"] or ""),
                 f"{one['tasks']:,}",
-                "?" if inputs is None else ", ".join(inputs),
+                "?" if one["inputs"] is None else ", ".join(one["inputs"]),
             )
-            for one, inputs in (
-                (one, _inputs(graphs[str(one["graph"])])) for one in found
-            )
-        ][:MOST_ROWS],
+            for one in found[:MOST_ROWS]
+        ],
     )
     if len(found) > MOST_ROWS:
         output.line(f"... and {len(found) - MOST_ROWS:,} more; --json has all")

@@ -74,14 +74,14 @@ class Output:
         self._write(self._styled(text, style))
 
     def _write(self, line: str) -> None:
-        with bearing_with(self._stream):
-            if self._stream is not None:
+        if self._stream is not None:
+            with bearing_with(self._stream):
                 self._stream.write(f"{line}\n")
 
     def flush(self) -> None:
         """Have everything written by now."""
-        with bearing_with(self._stream):
-            if self._stream is not None:
+        if self._stream is not None:
+            with bearing_with(self._stream):
                 self._stream.flush()
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:

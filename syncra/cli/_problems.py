@@ -64,7 +64,7 @@ def traceback_of(error: BaseException, traceback: TracebackType | None) -> str:
         else:
             text = "".join(shown.format())
     except Exception:  # of an error that cannot even be looked at
-        text = text_of(error)
+        text = f"{text_of(error)}\n"
     # As Python shows what is defined in the file that is run.
     return plain_text(text.replace("__mp_main__.", ""), 50_000)
 

@@ -13,7 +13,7 @@ from ..observers import Observer, ProgressDisplay, TaskLogFilter
 from ._check import problems_of
 from ._outcome import Outcome, show, to_json
 from ._output import Output, standard_error, standard_output
-from ._problems import Problem
+from ._problems import Problem, traceback_of
 from ._streams import only_for_caller
 from ._target import load_graph
 from ._values import values_of
@@ -60,7 +60,10 @@ def _outcome(options: argparse.Namespace) -> Outcome:
         run = graph.run(inputs, **_how(options, follower))
     except BaseException as error:
         if follower.run is None or not follower.run.done:
-            raise _refused(error) from error
+            if isinstance(error, Exception):
+                raise _refused(graph, error) from error
+
+            raise
 
         run = follower.run
         if error is run._session.interruption and not isinstance(error, RunTimeout):
@@ -83,12 +86,17 @@ class _Follower(Observer):
         """Be told of its end, as every observer is told something."""
 
 
-def _refused(error: BaseException) -> BaseException:
-    """Return what is to be raised where a run has not begun."""
+def _refused(graph: Graph, error: Exception) -> Problem:
+    """Return what says why a run has not begun."""
     if isinstance(error, (SyncraError, OSError)):
         return Problem(str(error))
 
-    return error
+    # Of an observer or an executor of the user's.
+    return Problem(
+        f"graph {graph.name!r} cannot run: {type(error).__name__} was raised before "
+        f"its first task.",
+        details=traceback_of(error, error.__traceback__),
+    )
 
 
 def _inputs(graph: Graph, options: argparse.Namespace) -> dict[str, object]:

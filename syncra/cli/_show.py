@@ -197,6 +197,9 @@ def _show(graph: Graph, compiled: Compiled) -> None:
                 for one in facts["inputs"][:MOST_ROWS]
             ],
         )
+        if len(facts["inputs"]) > MOST_ROWS:
+            more = counted(len(facts["inputs"]) - MOST_ROWS, "more input")
+            output.line(f"... and {more}; --format json has all")
 
 
 _STYLE = """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def bearing_with(stream: TextIO | None) -> Iterator[None]:
+def bearing_with(stream: TextIO) -> Iterator[None]:
     """Go on quietly where nobody reads any more.
 
     Raises:
@@ -26,18 +26,27 @@ def bearing_with(stream: TextIO | None) -> Iterator[None]:
     except BrokenPipeError:
         # Who reads has seen enough, as `head` has. What is still to be written has to
         # go somewhere: at its end Python tries once more, and complains.
-        _lead_nowhere(stream)
+        lead_nowhere(stream)
     except OSError as error:
-        _lead_nowhere(stream)
+        lead_nowhere(stream)
         raise Problem(
             f"the output cannot be written: {error.strerror}", code=1
         ) from None
 
 
 def finish() -> None:
-    """Have everything written, while it can still be said that this fails."""
-    with bearing_with(sys.stdout):
-        if sys.stdout is not None:
+    """Have everything written, while it can still be said that this fails.
+
+    Raises:
+        Problem: if standard output cannot be written.
+    """
+    if sys.stderr is not None:
+        try:
+            sys.stderr.flush()
+        except OSError:
+            lead_nowhere(sys.stderr)
+    if sys.stdout is not None:
+        with bearing_with(sys.stdout):
             sys.stdout.flush()
 
 
@@ -50,14 +59,18 @@ def only_for_caller() -> Iterator[TextIO]:
     """
     try:
         sys.stdout.flush()
-        number, other = sys.stdout.fileno(), sys.stderr.fileno()
+        number = sys.stdout.fileno()
+        other = None if sys.stderr is None else sys.stderr.fileno()
     except (AttributeError, OSError, ValueError):  # one of them is no file
         yield sys.stdout
         return
 
     kept = os.dup(number)
     with open(kept, "w", encoding="utf-8", errors="backslashreplace") as stream:
-        os.dup2(other, number)
+        if other is None:  # it is closed
+            lead_nowhere(sys.stdout)
+        else:
+            os.dup2(other, number)
         try:
             yield stream
             with bearing_with(stream):
@@ -67,10 +80,8 @@ def only_for_caller() -> Iterator[TextIO]:
             os.dup2(kept, number)
 
 
-def _lead_nowhere(stream: TextIO | None) -> None:
-    if stream is None:
-        return
-
+def lead_nowhere(stream: TextIO) -> None:
+    """Have nobody read what is written to a stream, and what it still holds."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

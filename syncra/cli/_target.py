@@ -52,7 +52,15 @@ class Loaded:
 
         name = graph.name
         if name in self.graphs:  # two graphs of one name; only attributes differ
-            name = attribute or name
+            name = attribute or f"{name}#{len(self.graphs) + 1}"
+        while attribute and name in self.graphs:
+            # That is the name of another graph, which has an attribute as well.
+            other, its_attribute = self.graphs[name], self.attributes[name]
+            self._put(name, graph, attribute)
+            graph, name, attribute = other, its_attribute, its_attribute
+        self._put(name, graph, attribute)
+
+    def _put(self, name: str, graph: Graph, attribute: str) -> None:
         self.graphs[name] = graph
         if attribute:
             self.attributes[name] = attribute
@@ -96,6 +104,19 @@ def load_graph(options: argparse.Namespace) -> Graph:
     """
     loaded, name = load(options)
     return chosen(loaded, name)
+
+
+def selected(loaded: Loaded, name: str) -> dict[str, Graph]:
+    """Return the graph of a name, or all without one, by the names of commands.
+
+    Raises:
+        Problem: if there is none of that name.
+    """
+    if not name:
+        return loaded.graphs
+
+    graph = chosen(loaded, name)
+    return {known: one for known, one in loaded.graphs.items() if one is graph}
 
 
 def chosen(loaded: Loaded, name: str) -> Graph:
@@ -329,6 +350,12 @@ def _last_place(traceback: TracebackType | None) -> str:
 
 def _existing(where: str) -> Path:
     path = Path(where)
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:  # a name that is too long, a link to itself
+        raise Problem(f"{where} cannot be read: {error.strerror}") from None
     if path.is_file():
         return path
 

@@ -86,9 +86,6 @@ def annotation_of(compiled: Compiled, wanted: Input) -> object:
     """Return the annotation of an input, no string; None if there is none."""
     from .._signature import signature_of
 
-    if not wanted.tasks:
-        return wanted.annotation
-
     for name in wanted.tasks:
         function = compiled.tasks[compiled.ids[name]].function
         parameter = signature_of(function).parameters.get(wanted.name)
@@ -108,12 +105,12 @@ def _converted(text: str, annotation: object) -> object:
 
     content = _read(text[1:])
     try:
-        return from_text(content, annotation)
-    except ConversionError as error:
-        # A number in a file of its own has a line break behind it.
-        if content != content.strip():
+        try:
+            return from_text(content, annotation)
+        except ConversionError:
+            # A number in a file of its own has a line break behind it.
             return from_text(content.strip(), annotation)
-
+    except ConversionError as error:
         raise ConversionError(f"in {text[1:]}, {error}") from None
 
 

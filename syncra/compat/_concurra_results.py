@@ -546,7 +546,7 @@ class Follower:
     def _progress(self) -> str:
         over, total = self._over, self._total
         bar = "#" * round(BAR * over / total)
-        minutes, seconds = divmod(monotonic() - self._started, 60)
+        minutes, seconds = divmod(round(monotonic() - self._started, 2), 60)
         return (
             f"{self._name} progress: [{bar:.<{BAR}}] {over}/{total} "
             f"[{round(100 * over / total, 2)}%] in {int(minutes)} min "

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
-    from typing import Any, TypeAlias
+    from typing import Any, NoReturn, TypeAlias
 
     from typing_extensions import Buffer
 
@@ -73,7 +73,7 @@ class Deadline:
             self.passed()
         return left
 
-    def passed(self) -> None:
+    def passed(self) -> NoReturn:
         """Raise the error that says that no time is left."""
         raise TimeoutError(f"it did not answer within {self.limit:g} s")
 
@@ -150,9 +150,6 @@ def _inner(address: IPv6Address) -> IPv4Address | None:
     if address in NAT64 or address in COMPATIBLE:
         return IPv4Address(int(address) & 0xFFFFFFFF)
 
-    if address.teredo is not None:
-        return address.teredo[1]
-
     return address.ipv4_mapped or address.sixtofour
 
 
@@ -213,10 +210,23 @@ def secured(
     except TimeoutError:
         connection.close()
         deadline.passed()
-        raise
     except BaseException:
         connection.close()
         raise
+
+
+def checked_context(context: object, whose: str) -> ssl.SSLContext | None:
+    """Return how to speak TLS, or raise if it is no such thing."""
+    if context is None:
+        return None
+
+    import ssl
+
+    if not isinstance(context, ssl.SSLContext):
+        kind = type(context).__name__
+        raise TypeError(f"{whose}: context= is an ssl.SSLContext, got a {kind}")
+
+    return context
 
 
 class TimedSocket:
@@ -256,7 +266,6 @@ class TimedSocket:
             count = self.connection.recv_into(buffer)
         except TimeoutError:
             self.deadline.passed()
-            raise
 
         self._limit -= count
         if self._limit < 0:

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from .._core.policy import seconds
 from .._records import State
 from . import _letter
+from ._connection import checked_context
 from ._delivery import Alert, Delivery
 from ._smtp import Server
 from ._summary import Words, checked_secrets, checked_when, has_failed, summary_of
@@ -124,7 +125,7 @@ class Email(Alert):
             username,
             password,
             tls,
-            context,
+            checked_context(context, "Email"),
             seconds(timeout, "Email: timeout"),
             self._words.clean,
         )

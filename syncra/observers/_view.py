@@ -65,7 +65,7 @@ class View:
         part = done / size if size else 1.0
         filled = int(part * WIDTH_OF_BAR)
         bar = "#" * filled + "." * (WIDTH_OF_BAR - filled)
-        minutes, seconds = divmod(self.elapsed, 60)
+        minutes, seconds = divmod(round(self.elapsed, 1), 60)
         found = (
             f"{shown(self.run.graph)}: [{bar}] {done}/{size} [{round(100 * part, 2)}%]"
             f" in {minutes:.0f} min {round(seconds, 1)} sec"

@@ -16,7 +16,7 @@ from socket import gaierror
 from .._core.policy import seconds
 from .._names import message_of
 from ..errors import DeliveryFailed
-from ._connection import NotPublicError, OverLimitError
+from ._connection import NotPublicError, OverLimitError, checked_context
 from ._delivery import Alert, Delivery, pause
 from ._http import checked_headers, post, target_of
 from ._summary import Words, checked_secrets, checked_when, has_failed, summary_of
@@ -115,7 +115,7 @@ class Webhook(Alert):
             raise TypeError(f"Webhook: public_only= is True or False: {public_only!r}")
 
         self._public_only = public_only
-        self._context = context
+        self._context = checked_context(context, "Webhook")
         key = (self._secret or b"").decode("utf-8", "ignore")
         secrets = (*checked_secrets(redact, "Webhook"), key)
         self._words = Words(secrets)

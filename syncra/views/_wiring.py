@@ -79,7 +79,12 @@ def _after(compiled: Compiled, task: int) -> set[int]:
         try:
             found.add(id_of(compiled, given))
         except TaskNotFoundError:
-            continue  # a function that has several tasks, of which it means the other
+            # A function that has several tasks, of which it means another one.
+            found.update(
+                source
+                for source in compiled.plan.predecessors[task]
+                if compiled.tasks[source].function is given
+            )
     return found
 
 

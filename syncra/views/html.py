@@ -273,10 +273,14 @@ def duration_text(micros: int) -> str:
     if micros < 1_000:
         return f"{micros} µs"
     if micros < 1_000_000:
-        return f"{micros / 1_000:.3g} ms"
+        return f"{_three_digits(micros / 1_000)} ms"
     if micros < 60_000_000:
-        return f"{micros / 1_000_000:.3g} s"
+        return f"{_three_digits(micros / 1_000_000)} s"
     seconds = round(micros / 1_000_000)
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+def _three_digits(number: float) -> str:
+    return f"{float(f'{number:.3g}'):g}"  # which has no exponent, as 1e+03 has

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from cli_helpers import COMMAND, ENVIRONMENT, PROJECT, cli, copied, started
 
+from syncra import delete_graph
 from syncra.cli import main
 
 #: Takes arguments, returns the exit code and what was on both streams.
@@ -151,6 +153,37 @@ def test_json_says_which_results_it_has_no_form_for(project: Path) -> None:
     assert results["alike"] == {"$repr": "{1: 2, '1': 3}", "$type": "builtins.dict"}
 
 
+def test_results_that_are_hard_to_show(here: Here, tmp_path: Path, monkeypatch) -> None:
+    """Neither as text nor as JSON do they end the command."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hard.py").write_text(
+        "from types import MappingProxyType\nfrom syncra import Graph\n"
+        "g = Graph('hard')\n"
+        "class Odd:\n    def __repr__(self): raise ValueError\n"
+        "class Long:\n    def __repr__(self): return 'x' * 10**6\n"
+        "class deque: pass\n"  # it is no deque, which has a form of its own
+        "def ring():\n    found = []\n    found.append(found)\n    return found\n"
+        "for made in (Odd, Long, deque, ring):\n    g.add(made, name=made.__name__)\n"
+        "g.add(lambda: MappingProxyType({'a': 1}), name='view')\n",
+        encoding="utf-8",
+    )
+    code, output, said = here("run", "hard.py", "-q")
+    assert (code, said) == (0, "")
+    lines = dict(line.split(": ", 1) for line in output.splitlines())
+    assert lines["Odd"].startswith("<Odd instance at ")
+    assert len(lines["Long"]) < 400
+    assert "deque" in lines["deque"]
+    assert lines["ring"] == "[[[[[[[...]]]]]]]"
+
+    code, output, said = here("run", "hard.py", "-q", "--json")
+    assert (code, said) == (0, "")
+    results = json.loads(output)["results"]
+    assert results["Odd"]["$repr"] == "<its repr raises ValueError>"
+    assert len(results["Long"]["$repr"]) < 100_000
+    assert results["ring"] == {"$repr": "[[...]]", "$type": "builtins.list"}
+    assert results["view"] == {"a": 1}
+
+
 def test_inputs_become_what_the_annotations_ask_for(project: Path) -> None:
     (project / "text").write_text("7\n", encoding="utf-8")
     (project / "given.json").write_text(
@@ -196,6 +229,149 @@ def test_a_task_that_fails_shows_its_own_traceback_and_nothing_of_ours() -> None
     assert "KeyError: 'gin'" in done.stderr
     assert "because of 'total'" in done.stderr
     assert "/syncra/" not in done.stderr.replace(str(PROJECT), "")
+
+
+CHAINED = """
+import sys
+from syncra import Graph
+from syncra.observers import ProgressDisplay
+
+class Unseen(SyntaxError):
+    @property
+    def filename(self):
+        raise ValueError
+
+g = Graph("errors", on_error="continue")
+
+@g.task
+def chained():
+    try:
+        1 / 0
+    except ZeroDivisionError as error:
+        raise KeyError("first") from error
+
+@g.task
+def ours():
+    sys.modules["rich"] = None
+    ProgressDisplay(style="live")
+
+@g.task
+def unseen():
+    raise Unseen("cannot be looked at")
+"""
+
+
+def test_what_an_error_was_raised_from_is_shown_if_it_is_of_the_user(
+    here: Here, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "rich", None)
+    (tmp_path / "errors.py").write_text(CHAINED, encoding="utf-8")
+    code, _, said = here("run", "errors.py", "-q")
+    parts = dict(re.findall(r"task '(\w+)' failed:\n((?:  .*\n)+)", said))
+
+    assert code == 1
+    assert "ZeroDivisionError" in parts["chained"]
+    assert "direct cause" in parts["chained"]
+    assert "ProgressDisplay(style=" in parts["ours"]
+    assert "pip install 'syncra[rich]'" in parts["ours"]
+    assert "direct cause" not in parts["ours"]  # that a module of ours has no rich
+    assert parts["unseen"] == "  Unseen: cannot be looked at\n"
+
+    (tmp_path / "unseen.py").write_text(
+        f"{CHAINED}\nraise Unseen('at once')\n", encoding="utf-8"
+    )
+    told = "Unseen: at once\nsyncra: unseen.py cannot be imported: it has raised "
+    assert here("run", "unseen.py") == (2, "", f"{told}Unseen.\n")
+
+
+def test_of_many_tasks_some_are_shown(here: Here, tmp_path: Path, monkeypatch) -> None:
+    """And how many are not, and where they can be seen."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "many.py").write_text(
+        "from syncra import Graph\ng = Graph('many', on_error='continue')\n"
+        "for n in range(195):\n    g.add(lambda: 1, name=f'good{n}')\n"
+        "def bad(): raise ValueError\n"
+        "for n in range(7):\n    g.add(bad, name=f'bad{n}')\n",
+        encoding="utf-8",
+    )
+    code, output, said = here("run", "many.py", "--executor", "sequential")
+    assert code == 1
+    assert said.count(", in bad") == 5
+    assert "and 2 more tasks failed; --report and --json tell of all" in said
+    assert "\n... and 195 more tasks\n" in said
+    assert len(output.split("\n")) == 22
+    assert output.endswith("\n... and 175 more results; --json has all\n")
+    assert "\n... and 2 more tasks; --json has all\n" in here("plan", "many.py")[1]
+
+    (tmp_path / "wide.py").write_text(
+        "from syncra import Graph\ngraphs = []\n"
+        "for n in range(202):\n"
+        "    one = globals()[f'g{n}'] = Graph(f'graph{n}')\n"
+        "    one.command(['echo', '{a}'], name='task')\n"
+        "    g0.command(['echo', f'{{input{n}}}'], name=f'task{n}')\n",
+        encoding="utf-8",
+    )
+    assert here("list", "wide.py")[1].endswith("\n... and 2 more; --json has all\n")
+    output = here("show", "wide.py:graph0")[1]
+    assert "\n... and 3 more tasks; --format json has all\n" in output
+    assert output.endswith("\n... and 3 more inputs; --format json has all\n")
+
+
+def test_a_graph_without_tasks(here: Here, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "none.py").write_text(
+        "from syncra import Graph\ng = Graph('none')\n", encoding="utf-8"
+    )
+    assert here("run", "none.py", "-q") == (0, "", "")
+    assert here("run", "none.py") == (0, "", "none: no tasks in 0 us\n")
+    assert here("plan", "none.py") == (0, "graph 'none' has no tasks.\n", "")
+    assert here("check", "none.py") == (0, "none: 0 tasks, no mistakes\n", "")
+    assert here("check", "-q", "none.py") == (0, "", "")
+
+
+def test_a_cycle_is_a_mistake_too(here: Here, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "round.py").write_text(
+        "from syncra import Graph\ng = Graph('round')\n"
+        "g.add(lambda b: 1, name='a', dependencies='b')\n"
+        "g.add(lambda a: 1, name='b', dependencies='a')\n",
+        encoding="utf-8",
+    )
+    for command, code in (("check", 1), ("run", 2), ("plan", 2), ("show", 2)):
+        found, output, said = here(command, "round.py")
+        assert (found, output) == (code, "")
+        assert "has a cycle of 2 tasks: a -> b -> a" in said
+    assert "round  g              2  ?\n" in here("list", "round.py")[1]
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("g = Graph('g', log='/nowhere/x.log')", "No such file or directory: '/now"),
+        (
+            "from syncra.observers import Observer\n"
+            "class Gate(Observer):\n"
+            "    def before_run(self, run): raise RuntimeError('closed')\n"
+            "g = Graph('g', observers=[Gate()])",
+            "RuntimeError: closed\nsyncra: graph 'g' cannot run: RuntimeError was "
+            "raised before its first task.\n",
+        ),
+    ],
+)
+def test_a_run_that_does_not_begin(
+    here: Here, tmp_path: Path, monkeypatch, code: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "never.py").write_text(
+        f"from syncra import Graph\n{code}\ng.add(lambda: print('never'), name='x')",
+        encoding="utf-8",
+    )
+    found, output, said = here("run", "never.py")
+
+    assert (found, output) == (2, "")
+    assert message in said
+    assert "/syncra/" not in said
 
 
 def test_fault_116_what_acts_on_a_terminal_is_not_written_to_it(
@@ -297,8 +473,19 @@ def test_log_records_have_the_names_of_their_tasks(project: Path) -> None:
         (["run", "etl.py", "--executor", "thread"], "Did you mean 'threads'?"),
         (["run", "etl.py", "--inptu", "a=1"], "Did you mean '--input'?"),
         (["run", "etl.py", "-j", "0"], "expected a positive number, got '0'"),
+        (["run", "etl.py", "-j", "two"], "expected a positive number, got 'two'"),
         (["run", "etl.py", "--timeout", "soon"], "expected seconds such as 90"),
+        (["run", "etl.py", "--timeout=-1"], "expected no negative time, got '-1'"),
+        (["run", "--frob", "etl.py"], "unexpected '--frob'"),
+        (["--frob"], "unexpected '--frob'"),
         (["show", "etl.py", "-o", "x.jpeg"], "the suffix tells no format"),
+        (["show", "etl.py", "-o", "no/x.txt"], "no/x.txt cannot be written: No such"),
+        (["run", "etl.py", "--report", "."], ". cannot be written"),
+        (["run", "sales/etl.py"], "there is no directory 'sales'"),
+        (["run", "etl.py/etl.py"], "there is no directory 'etl.py'"),
+        (["run", "x" * 300 + ".py"], "xxx.py cannot be read: File name too long"),
+        (["plan", "mistakes.py"], "task 'clean' ("),
+        (["check", "nowhere.py"], "there is no file 'nowhere.py'"),
         (["run"], "the following arguments are required: TARGET"),
         ([], "usage: syncra"),
     ],
@@ -311,6 +498,19 @@ def test_wrong_use_is_told_in_a_paragraph(
     assert (code, output) == (2, "")
     assert message in said
     assert "Traceback" not in said
+
+
+def test_what_has_no_suffix_is_a_file_if_that_is_said(
+    here: Here, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = "from syncra import Graph\ng = Graph()\n"
+    for name in ("a_script_of_ours", "dotted.name.py"):
+        (tmp_path / name).write_text(code, encoding="utf-8")
+
+    assert "mean './a_script_of_ours'?" in here("list", "a_script_of_ours")[2]
+    assert here("list", "./a_script_of_ours")[0] == 0
+    assert "mean 'dotted.name.py'?" in here("list", "dotted.name")[2]
 
 
 def test_a_file_of_a_package_is_to_be_named_as_a_module(
@@ -331,7 +531,7 @@ def test_a_file_of_a_package_is_to_be_named_as_a_module(
 
 
 def test_a_file_of_inputs_is_the_yaml_of_files_of_graphs(
-    tmp_path: Path,
+    here: Here, tmp_path: Path, monkeypatch
 ) -> None:
     pytest.importorskip("yaml", reason="PyYAML has no build for this Python")
     (tmp_path / "echo.py").write_text(
@@ -341,12 +541,67 @@ def test_a_file_of_inputs_is_the_yaml_of_files_of_graphs(
     )
     (tmp_path / "given.yaml").write_text("said: [no, 1:30, 2026-01-31]\n")
     (tmp_path / "twice.yaml").write_text("said: 1\nsaid: 2\n")
-    done = cli("run", "echo.py", "-q", "--inputs", "given.yaml", cwd=tmp_path)
-    twice = cli("run", "echo.py", "-q", "--inputs", "twice.yaml", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    done = here("run", "echo.py", "-q", "--inputs", "given.yaml")
+    twice = here("run", "echo.py", "-q", "--inputs", "twice.yaml")
 
-    assert (done.returncode, done.stdout) == (0, "echo: ['no', '1:30', '2026-01-31']\n")
-    assert (twice.returncode, twice.stdout) == (2, "")
-    assert "2:1: said: key 'said' is there twice" in twice.stderr
+    assert done == (0, "echo: ['no', '1:30', '2026-01-31']\n", "")
+    assert twice[:2] == (2, "")
+    assert "2:1: said: key 'said' is there twice" in twice[2]
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    bare = here("run", "echo.py", "-q", "--inputs", "given.yaml")
+    assert bare[:2] == (2, "")
+    assert "pip install 'syncra[yaml]'" in here("run", "given.yaml")[2]
+    assert "a file of YAML takes PyYAML: pip install 'syncra[yaml]'" in bare[2]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "message"),
+    [
+        (".json", "[1]", "expected an object of inputs by name"),
+        (".json", '{"said": ', "Expecting value"),
+        (".json", "[" * 100_000, "it is nested too deeply"),
+        (".toml", "said = [", "Invalid value (at end of document)"),
+        (".yaml", "said: [", "this is no YAML"),
+        (".json", b'{"said": "\xff"}', "is no text in UTF-8"),
+    ],
+)
+def test_a_file_of_inputs_that_is_none(
+    here: Here, tmp_path: Path, suffix: str, text: str | bytes, message: str
+) -> None:
+    if suffix == ".yaml":
+        pytest.importorskip("yaml", reason="PyYAML has no build for this Python")
+    file = tmp_path / f"given{suffix}"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    code, output, said = here("run", "etl.py", "--inputs", str(file))
+
+    assert (code, output) == (2, "")
+    assert said.startswith(f"syncra: --inputs {file}: ")
+    assert message in said
+
+
+def test_inputs_of_toml(here: Here, tmp_path: Path) -> None:
+    file = tmp_path / "given.toml"
+    file.write_text('path = "sales.csv"\nsince = 2026-01-31\n', encoding="utf-8")
+
+    assert here("run", "etl.py", "-q", "-t", "total", "--inputs", str(file)) == (
+        0,
+        "total: 5.5\n",
+        "",
+    )
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_an_input_from_a_file_that_does_not_fit(
+    here: Here, tmp_path: Path, end: str
+) -> None:
+    """It says which file, also where that ends with a line break."""
+    file = tmp_path / "day"
+    file.write_text(f"soon{end}", encoding="utf-8")
+    code, _, said = here("run", "etl.py", "-i", "path=x", "-i", f"since=@{file}")
+
+    assert code == 2
+    assert f"in {file}, expected a date such as 2026-01-31, got 'soon'" in said
 
 
 @pytest.mark.parametrize("closed", ["-i", "--inputs"])
@@ -375,6 +630,11 @@ def test_errors_are_not_for_standard_output_where_there_is_no_other(
         ("def (", "SyntaxError"),
         ("raise SystemExit(3)", "exits when it is imported"),
         ("import sys; sys.exit()", "exits when it is imported"),
+        (
+            "from syncra.observers import ProgressDisplay\nimport sys\n"
+            "sys.modules['rich'] = None\nProgressDisplay(style='live')",
+            "pip install 'syncra[rich]'",
+        ),
         ("x = 1", "there is no graph in bad.py"),
         (
             "from syncra import Graph\na, b = Graph('a'), Graph('b')",
@@ -394,6 +654,69 @@ def test_a_file_that_cannot_be_used(
     assert message in said
     assert "/syncra/" not in said
     assert "<frozen" not in said
+
+
+def test_graphs_of_one_name_are_told_apart_by_their_attributes(
+    here: Here, tmp_path: Path, monkeypatch
+) -> None:
+    """Also where the attribute of one is the name of another; none is lost."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "alike.py").write_text(
+        "from syncra import Graph\n"
+        "other, graph, made, later = Graph(), Graph(), Graph('later'), Graph()\n"
+        "for number, one in enumerate((other, graph, made, later)):\n"
+        "    one.add(lambda number=number: number, name='task')\n"
+        "def hidden():\n"
+        "    return Graph().add(lambda: 4, name='task')\n"
+        "task = hidden()\n",
+        encoding="utf-8",
+    )
+    code, output, _ = here("list", "alike.py", "--json")
+    found = [(one["graph"], one["attribute"]) for one in json.loads(output)]
+
+    assert code == 0
+    assert sorted(found) == [
+        *(("graph", "graph"), ("graph#5", None), ("later", "later")),
+        *(("made", "made"), ("other", "other")),
+    ]
+    names = ("other", "graph", "made", "later", "graph#5")
+    for number, name in enumerate(names):
+        assert here("run", f"alike.py:{name}", "-q")[1] == f"task: {number}\n"
+    assert "several graphs in alike.py" in here("run", "alike.py")[2]
+
+
+def test_an_attribute_names_a_graph_too(here: Here) -> None:
+    assert here("list", "mistakes.py:graph") == (
+        0,
+        "graph     attribute  tasks  inputs\nmistakes  graph          3  ?\n",
+        "",
+    )
+    assert "there is no graph 'grahp' in" in here("list", "mistakes.py:grahp")[2]
+
+
+def test_a_module_that_only_imports_what_makes_graphs(
+    here: Here, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "makes_one.py").write_text(
+        "from syncra import task\n@task(graph='made elsewhere')\ndef one(): return 1\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "imports_it.py").write_text("import makes_one\n", encoding="utf-8")
+    try:
+        assert here("run", "imports_it", "-q") == (0, "one: 1\n", "")
+        assert "there is no graph" not in here("list", "makes_one")[2]
+    finally:
+        delete_graph("made elsewhere")
+
+
+def test_ctrl_c_while_a_file_is_imported(
+    here: Here, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "slow.py").write_text("raise KeyboardInterrupt", encoding="utf-8")
+
+    assert here("check", "slow.py") == (130, "", "syncra: interrupted\n")
 
 
 def test_a_module_that_runs_a_graph_is_not_run(tmp_path: Path) -> None:
@@ -491,6 +814,30 @@ def test_show_in_each_format_there_and_in_a_file(
     assert "recent" in text
 
 
+def test_what_is_known_of_the_inputs_of_a_file_of_data(
+    here: Here, tmp_path: Path
+) -> None:
+    inputs = {
+        "factor": {"type": "float", "default": 1.5, "description": "by how much"},
+        "day": {"type": "date", "default": "2026-01-31"},
+        "name": "str",
+    }
+    names = [f"{{{name}}}" for name in inputs]
+    tasks = [{"name": "told", "command": ["echo", *names]}]
+    file = tmp_path / "told.json"
+    file.write_text(json.dumps({"inputs": inputs, "tasks": tasks}), encoding="utf-8")
+    found = json.loads(here("show", str(file), "-f", "json")[1])["inputs"]
+
+    assert [list(one.values()) for one in found] == [
+        ["factor", "float", ["told"], 1.5, "by how much"],
+        ["day", "date", ["told"], "2026-01-31"],
+        ["name", "str", ["told"]],
+    ]
+    assert "factor  float  1.5 " in here("show", str(file))[1]
+    given = ("-q", "--allow-commands", "-i", "name=Ada")
+    assert here("run", str(file), *given) == (0, "told: 1.5 2026-01-31 Ada\n", "")
+
+
 def test_a_reader_that_goes_away_ends_nothing_badly() -> None:
     for command in (["show", "etl.py", "-f", "html"], ["--help"], ["list", "etl.py"]):
         # The pipe is closed before anything is written.
@@ -532,6 +879,66 @@ def test_a_full_disk_is_told() -> None:
     )
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_reports_on_a_full_disk(here: Here) -> None:
+    """The run was as it was, and what is wrong is told."""
+    given = ("run", "etl.py", *INPUTS, "-q", "-t", "total", "--trace", "/dev/full")
+
+    assert here(*given) == (
+        1,
+        "total: 9.0\n",
+        "syncra: /dev/full cannot be written: No space left on device\n",
+    )
+
+
+#: Closes or fills standard output or standard error, then runs a command.
+WITHOUT = 'exec {stream}; exec "$@"'
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    ("stream", "arguments", "code", "output", "errors"),
+    [
+        (">&-", ["list", "etl.py"], 0, "", ""),
+        (">&-", ["run", "etl.py", *INPUTS, "-q", "--json"], 0, "", ""),
+        (">/dev/full", ["--help"], 1, "", "the output cannot be written"),
+        (">/dev/full", ["run", "printing.py", "-q", "--json"], 1, "", "here\nsyncra: "),
+        ("2>&-", ["run", "printing.py", "--json"], 0, '{"graph": "loud"', ""),
+        ("2>/dev/full", ["list", "nowhere.py"], 2, "", ""),
+        ("2>/dev/full", ["lsit", "etl.py"], 2, "", ""),
+    ],
+)
+def test_streams_that_are_closed_or_full(
+    project: Path,
+    stream: str,
+    arguments: list[str],
+    code: int,
+    output: str,
+    errors: str,
+) -> None:
+    """No traceback, the exit code says what became of the command."""
+    (project / "printing.py").write_text(
+        "from syncra import Graph\ngraph = Graph('loud')\n"
+        "graph.add(lambda: print('here'), name='loud')\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        ["/bin/sh", "-c", WITHOUT.format(stream=stream), "sh", *COMMAND, *arguments],
+        cwd=project,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == code, done.stderr
+    assert done.stdout.startswith(output)
+    assert done.stdout.count("\n") == bool(output)
+    assert errors in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_letters_that_an_encoding_lacks(tmp_path: Path) -> None:
     (tmp_path / "letters.py").write_text(
         "from syncra import Graph\ng = Graph('größe')\n"
@@ -568,6 +975,31 @@ def test_fault_54_a_signal_ends_the_run_with_all_states_shown(
     assert "slow: 1 succeeded, 2 cancelled" in said
     assert "Traceback" not in said
     assert "quick was here" in output
+
+
+@pytest.mark.parametrize(
+    ("number", "state"),
+    [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")],
+)
+def test_fault_54_a_signal_is_told_as_json_too(
+    number: signal.Signals, state: str, tmp_path: Path
+) -> None:
+    never = f"file={tmp_path / 'never'}"
+    process = started("run", "waits.py", "-i", never, "--json")
+    try:
+        for line in process.stderr:
+            if "1/3" in line:
+                process.send_signal(number)
+                break
+        found = json.loads(process.communicate(timeout=30)[0])
+    finally:
+        process.kill()
+        process.communicate()
+
+    assert found["state"] == state
+    assert found["exit_code"] == process.returncode == 128 + number
+    states = {record["name"]: record["state"] for record in found["records"]}
+    assert (states["quick"], states["patient"]) == ("succeeded", "cancelled")
 
 
 def test_a_limit_for_the_run(tmp_path: Path) -> None:

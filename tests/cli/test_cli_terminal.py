@@ -15,6 +15,7 @@ import subprocess
 import sys
 import termios
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -174,6 +175,42 @@ def test_a_failure_on_a_narrow_terminal_is_whole_and_fits() -> None:
         lines = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", shown.raw).split(b"\r\n")
         heading = next(i for i, line in enumerate(lines) if line.startswith(b"task  "))
         assert max(map(len, lines[heading:-2])) <= 40
+
+
+@pytest.mark.parametrize("given", [{"COLUMNS": "40"}, {}], ids=["COLUMNS", "terminal"])
+def test_what_is_wide_is_folded_and_nothing_of_it_is_lost(
+    tmp_path: Path, given: dict[str, str]
+) -> None:
+    """Some letters take two columns, others none; COLUMNS is believed."""
+    said = {
+        "wide": "\u65e5\u672c" * 30,
+        "marked": "e\u0301" * 70,
+        "words": "one two three " * 9 + "four",
+    }
+    (tmp_path / "wide.py").write_text(
+        f"from syncra import Graph\ng = Graph('folds')\n"
+        f"for name, said in {said}.items():\n    def told(): pass\n"
+        "    told.__doc__ = said\n    g.add(told, name=name)\n",
+        encoding="utf-8",
+    )
+    columns = 80 if given else 40
+    with terminal("show", "wide.py", columns=columns, cwd=tmp_path, **given) as shown:
+        shown.finish()
+        assert shown.code == 0
+        text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.raw.decode())
+
+    lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
+    assert max(map(cells, lines)) == 40
+    table = re.split(r"\n(?=[wm]\w+ )", "\n".join(lines))[-3:]
+    for name, cell in zip(said, table, strict=True):
+        parts = [line.removeprefix(name).strip() for line in cell.split("\n")]
+        assert (" " if name == "words" else "").join(parts) == said[name]
+
+
+def cells(line: str) -> int:
+    """Return how many columns a line takes."""
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in line)
+    return len(line) + wide - line.count("\u0301")
 
 
 def test_states_have_colours_unless_they_are_not_wanted() -> None:

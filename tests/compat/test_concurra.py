@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from syncra import Skip
 from syncra.compat.concurra import TaskRunner
 
 quiet = functools.partial(TaskRunner, progress_stats=False)
@@ -558,6 +559,57 @@ def test_fault_28_what_cannot_leave_may_stay(caplog: Any) -> None:
     assert lines(caplog) == [
         "WARNING Task '('a', 1)' was not picklable; running in thread fallback"
     ]
+
+
+@pytest.mark.parametrize("kind", ["function", "coroutine"])
+def test_fault_28_what_cannot_leave_and_may_not_stay_has_failed(kind: str) -> None:
+    ran = []
+
+    async def later(lock: Any) -> None:
+        ran.append(lock)
+
+    function = ran.append if kind == "function" else later
+    runner = quiet(use_multiprocessing=True)
+    runner.add_task(function, threading.Lock(), label="a")
+    result = runner.run(verify=False)["a"]
+    assert (result["status"], result["execution_mode"]) == ("Failed", None)
+    # What pickling says differs; it is not that of a call that was made.
+    kind = result["error"].partition(":")[0]
+    assert kind in ("TypeError", "AttributeError", "PicklingError")
+    assert ran == []
+
+
+def test_what_tasks_may_do_instead_of_returning() -> None:
+    """Errors without a text, `sys.exit`, and Syncra's own way to be skipped."""
+
+    class Speechless(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    def fails() -> None:
+        raise Speechless
+
+    def skips() -> None:
+        raise Skip("no news")
+
+    runner = quiet()
+    runner.add_task(fails, label="fails")
+    runner.add_task(sys.exit, 3, label="exits")
+    runner.add_task(skips, label="skips")
+    results = runner.run(verify=False)
+    assert {label: (one["status"], one["error"]) for label, one in results.items()} == {
+        "fails": ("Failed", "Speechless: <no text>"),
+        "exits": ("Failed", "SystemExit: 3"),
+        "skips": ("Terminated", "RuntimeError: Skipped: no news"),
+    }
+
+
+def test_a_limit_is_logged_as_it_is_passed(caplog: Any) -> None:
+    runner = quiet(use_multiprocessing=True, timeout=0.2, log_errors=True)
+    runner.add_task(signal.pause, label="a")
+    runner.run(verify=False)
+    told = [line.strip() for line in lines(caplog)]
+    assert told == ["ERROR Task 'a' exceeded timeout of 0.2 seconds"]
 
 
 def test_a_process_is_ended_at_its_limit() -> None:

@@ -209,6 +209,13 @@ def test_looking_at_a_process() -> None:
     assert Process([]).run().passed_tasks_results == {}
 
 
+def test_what_is_seen_at_a_prompt() -> None:
+    result = Process([Task("a", None, seven), Task("b", None, fail)]).run()
+    assert repr(Task("a", None, seven)) == "<Task 'a'>"
+    assert repr(result) == "<ProcessResult: 1 passed, 1 failed>"
+    assert repr(result.passed_tasks_results["a"]) == "TaskResult(True, 7, None)"
+
+
 @pytest.mark.parametrize(
     ("tasks", "error"),
     [

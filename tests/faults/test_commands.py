@@ -910,6 +910,7 @@ def test_fault_118_a_secret_where_output_is_cut() -> None:
         (["ü"], "aüb", "a***b"),
         ([], "abc", "abc"),
         (["a.c"], "abc a.c", "abc ***"),
+        (["\ud800", "b"], "abc", "a***c"),  # which no program can print
     ],
 )
 def test_fault_118_secrets_that_overlap(

@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import gc
 import json
+import re
 import sys
 import threading
 import time
@@ -573,6 +574,60 @@ def test_fault_9_one_exception_raised_by_each_attempt(run) -> None:
     assert len(found.records["bad"].attempts) == 20
     assert len(error.__notes__) == 1
     assert len(traceback.extract_tb(error.__traceback__)) <= 5
+
+
+@pytest.mark.parametrize("kind", ["called", "awaited", "read later"])
+def test_an_error_of_a_run_within_a_task_keeps_where_it_is_from(kind: str) -> None:
+    """Through any number of runs; what led there is before it."""
+    inner = Graph("inner")
+
+    def deep() -> None:
+        raise ValueError("deep")
+
+    inner.add(deep)
+
+    def outer() -> None:
+        if kind == "called":
+            inner()
+        inner.run(on_error="continue")["deep"]
+
+    async def outer_async() -> None:
+        await inner()
+
+    graph = Graph("outer")
+    graph.add(outer_async if kind == "awaited" else outer, name="outer")
+
+    def outermost() -> None:
+        graph()
+
+    whole = Graph("outermost", on_error="continue")
+    whole.add(outermost)
+    text = whole.run().records["outermost"].traceback
+    names = re.findall(r", in (outermost|outer|outer_async|deep)\n", text)
+    between = "outer_async" if kind == "awaited" else "outer"
+    assert names == ["outermost", between, "deep"]
+
+
+def test_fault_9_one_exception_raised_by_runs_within_a_task() -> None:
+    """Its traceback does not grow with each of them."""
+    error = ValueError("shared")
+    inner = Graph("inner")
+    inner.add(raising(lambda: error), name="bad")
+    lengths = []
+
+    def outer() -> None:
+        for _ in range(20):
+            with pytest.raises(ValueError, match="shared"):
+                inner.run(executor="sequential")
+            lengths.append(len(traceback.extract_tb(error.__traceback__)))
+        raise error
+
+    graph = Graph("outer", on_error="continue")
+    graph.add(outer)
+    for _ in range(3):
+        graph.run(executor="sequential")
+        lengths.append(len(traceback.extract_tb(error.__traceback__)))
+    assert max(lengths) <= 20
 
 
 class Big:
