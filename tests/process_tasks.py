@@ -203,6 +203,62 @@ def notes(path: str, seconds: float) -> None:
     time.sleep(seconds)
 
 
+def waits_for(ready: str, done: str) -> None:
+    """Say that it is there, and wait for a file."""
+    touch(ready)
+    while not os.path.exists(done):
+        time.sleep(0.005)
+
+
+def _kill(pid: int, how: str) -> int:
+    """End a process, and go on when it is no more."""
+    if how != "kill":
+        # It still is, and does not read what is sent to it.
+        os.kill(pid, signal.SIGSTOP)
+        threading.Timer(0.2, os.kill, (pid, signal.SIGKILL)).start()
+        return pid
+
+    os.kill(pid, signal.SIGKILL)
+    while _is_there(pid):
+        time.sleep(0.001)
+    return pid
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+class Killer:
+    """Loaded by the program, it ends the process that it comes from."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def __reduce__(self) -> Any:
+        return _kill, (os.getpid(), self.how)
+
+
+def killer(how: str = "") -> Any:
+    return Killer(how) if how else os.getpid()
+
+
+def leaves_a_process(where: str) -> Killer:
+    """Leave a process that has all that this one has, and is out of its group."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        time.sleep(60)
+        os._exit(0)
+    while os.getpgid(child) == os.getpgrp():
+        time.sleep(0.001)
+    touch(where, str(child))
+    return Killer("kill")
+
+
 # What tasks may do to their process.
 
 

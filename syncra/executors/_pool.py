@@ -47,7 +47,11 @@ class _Kept:
         name = f"syncra-{next(_numbers)}"
         self.thread = Thread(target=self._serve, name=name, daemon=True)
         _busy[name] = self
-        self.thread.start()
+        try:
+            self.thread.start()
+        except BaseException:
+            del _busy[name]
+            raise
 
     def give(self, job: Callable[[], object] | None) -> None:
         """Run `job` next; end if it is None. Only for one taken from the idle ones."""

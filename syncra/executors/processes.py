@@ -15,7 +15,7 @@ from math import inf
 from types import FunctionType
 
 from .._interpreter import has_gil
-from .._processes import idle, pickles
+from .._processes import Unpicklable, idle, pickles
 from .._processes.births import METHODS
 from .._processes.child import Child
 from .._processes.entry import main_place
@@ -205,6 +205,7 @@ class ProcessLane(ThreadLane):
         Raises:
             OSError: if it cannot be begun.
             Died: if it has died.
+            Unpicklable: if the value of a context variable cannot travel.
         """
         child.begin()
         if self._setup is None:
@@ -252,7 +253,7 @@ def _setup(executor: Processes, run: Work) -> bytes:
 
         levels = levels_of_loggers()
     variables = [
-        (place_of(variable), pickle.dumps(run.context[variable]))
+        (place_of(variable), _packed(variable, run.context[variable]))
         for variable in executor.context
         if variable in run.context
     ]
@@ -271,6 +272,15 @@ def _setup(executor: Processes, run: Work) -> bytes:
             "variables": variables,
         }
     )
+
+
+def _packed(variable: ContextVar[Any], value: object) -> bytes:
+    try:
+        return pickle.dumps(value)
+    except BaseException as error:
+        text = str(error) or type(error).__name__
+        path = f"context variable {variable.name!r}"
+        raise Unpicklable("argument", text, path) from error
 
 
 def place_of(variable: ContextVar[Any]) -> tuple[str, str]:
