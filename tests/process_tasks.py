@@ -81,6 +81,21 @@ def exited(*_: Any) -> None:
     os._exit(3)
 
 
+def signals_itself(number: int) -> None:
+    os.kill(os.getpid(), number)
+    time.sleep(60)
+
+
+def is_told_to_end(times: int, done: str) -> None:
+    """Be told to end by nobody that the run knows of."""
+    try:
+        for _ in range(times):
+            os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+    finally:
+        touch(done)
+
+
 class DiesWhenPickled:
     def __reduce__(self) -> Any:
         os._exit(4)
@@ -268,6 +283,7 @@ def spoils_its_process() -> None:
     os.environ["SPOILT"] = "yes"
     os.environ.pop("PATH", None)
     sys.path.insert(0, "/spoilt")
+    sys.argv.append("--spoilt")
     for fd in range(3):
         try:
             os.close(fd)
@@ -290,6 +306,7 @@ def state_of_its_process(*_: Any) -> dict[str, Any]:
         "umask": umask,
         "environment": dict(os.environ),
         "path": list(sys.path),
+        "arguments": list(sys.argv),
         "locale": locale.setlocale(locale.LC_ALL),
         "open": [fd for fd in range(3) if _is_open(fd)],
         "stdout": sys.stdout is not None,
@@ -365,6 +382,19 @@ class LoadsAsAnother(Exception):
         return str, ("not an error",)
 
 
+def _only_at(pid: int) -> BaseException:
+    if os.getpid() != pid:
+        sys.exit("not here")
+    return LoadsOnlyThere()
+
+
+class LoadsOnlyThere(Exception):
+    """Can be loaded in the process it comes from, and in no other."""
+
+    def __reduce__(self) -> Any:
+        return _only_at, (os.getpid(),)
+
+
 class NoText(Exception):
     def __str__(self) -> str:
         raise ValueError("no text")
@@ -378,6 +408,10 @@ class Base(BaseException):
 
 def raises(make: Any) -> None:
     raise make()
+
+
+def raises_from(make: Any, cause: Any) -> None:
+    raise make() from cause()
 
 
 def nested(depth: int) -> list[Any]:
@@ -432,12 +466,42 @@ def has_a_crashing_child() -> str:
     return "went on"
 
 
+def warns(name: str) -> None:
+    logging.getLogger(name).warning("watch out")
+
+
+def handlers_of(name: str) -> list[str]:
+    return list(map(repr, logging.getLogger(name).handlers))
+
+
+def logs_more(text: str) -> None:
+    """Log what does not travel as it is, or not at all."""
+    logger = logging.getLogger("a.child")
+    logger.warning("with %s", text, extra={"lock": threading.Lock(), "number": 7})
+    logger.warning("too many arguments", "for this text")  # noqa: PLE1205
+    logging.getLogger("a.quiet.child").error("nobody wants this")
+
+
 def logs_info() -> None:
     logging.getLogger("tests.process_tasks").info("from a function")
 
 
 async def logs_info_async() -> None:
     logging.getLogger("tests.process_tasks").info("from a coroutine")
+
+
+class Buffered:
+    """Pickled, it brings its bytes along as a buffer, as arrays do."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = bytearray(data)
+
+    def __reduce__(self) -> Any:
+        return Buffered, (pickle.PickleBuffer(self.data),)
+
+
+def reversed_buffer(value: Buffered) -> Buffered:
+    return Buffered(bytes(value.data[::-1]))
 
 
 # Tasks that want to share.

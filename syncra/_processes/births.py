@@ -196,7 +196,7 @@ class _Own:
     def fork(self, fds: tuple[int, int, int], status: int) -> int:
         """Begin the process, have a thread see to its end, and return its number."""
         # A module that another thread is importing now could never be imported there.
-        from . import logs  # noqa: F401
+        from . import logs
         from .worker import main as work
 
         end = os.dup(status)
@@ -208,6 +208,7 @@ class _Own:
 
         if pid == 0:
             try:
+                logs.forget_handlers()
                 work(*fds, status, 0)
             finally:
                 os._exit(1)
