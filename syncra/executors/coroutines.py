@@ -124,7 +124,10 @@ class LoopHost:
         """Take note that a worker has come to its end. On the loop's own thread."""
         self.workers.discard(worker)
         if not self.workers and self._work.is_over:
-            self._event.set()
+            try:
+                self._event.set()
+            except RuntimeError:
+                pass  # the loop is closed, and nobody waits there any more
 
     async def run(self, begin: Callable[[], None]) -> None:
         """Host the run until it is over.
