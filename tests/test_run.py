@@ -16,7 +16,8 @@ import process_tasks
 import pytest
 from tests_helpers import diamond
 
-from syncra import Graph, Processes, State
+import syncra
+from syncra import Coroutines, Graph, Processes, Sequential, State
 from syncra.errors import (
     ResultNotKept,
     RunNotFinished,
@@ -519,6 +520,17 @@ def test_results_are_freed_with_the_run(run, request) -> None:
         assert value() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    "executor", [Sequential(), Coroutines(), Threads(3), Processes(2, "spawn")]
+)
+def test_an_executor_is_shown_as_it_is_made(executor) -> None:
+    """What is printed of a graph or an error can be pasted."""
+    shown = repr(executor)
+    again = eval(shown, {name: getattr(syncra, name) for name in syncra.__all__})
+    assert type(again) is type(executor)
+    assert repr(again) == shown
 
 
 def test_threads_really_run_at_once() -> None:
