@@ -17,7 +17,7 @@ import pytest
 from tests_helpers import diamond
 
 import syncra
-from syncra import Coroutines, Graph, Processes, Sequential, State
+from syncra import Coroutines, Graph, Processes, Sequential, State, Threads
 from syncra.errors import (
     ResultNotKept,
     RunNotFinished,
@@ -535,8 +535,6 @@ def test_an_executor_is_shown_as_it_is_made(executor) -> None:
 
 def test_threads_really_run_at_once() -> None:
     """As many functions as there are workers meet at a barrier."""
-    from syncra.executors import Threads
-
     graph = Graph()
     barrier = threading.Barrier(4)
     for number in range(8):
@@ -548,8 +546,6 @@ def test_threads_really_run_at_once() -> None:
 
 def test_threads_keep_to_their_number() -> None:
     """No more than max_workers functions run at once; threads are reused."""
-    from syncra.executors import Threads
-
     graph = Graph()
     running = highest = 0
     lock = threading.Lock()

@@ -256,13 +256,13 @@ def test_fault_61_a_program_that_does_not_want_to_know_of_its_children(method) -
 
 def test_fault_21_a_guardian_that_does_not_answer(method, monkeypatch) -> None:
     """Is not waited for for ever, and not at the end either."""
-    monkeypatch.setattr(births, "BIRTH_LIMIT", 0.1)
-    monkeypatch.setattr(births, "DEATH_LIMIT", 0.1)
     graph_of(tasks.one).run(executor=Processes(1, method))
     Processes(1, method).close()
     guardian = births.guardian_pid()
     assert guardian is not None
     os.kill(guardian, signal.SIGSTOP)
+    monkeypatch.setattr(births, "BIRTH_LIMIT", 0.1)
+    monkeypatch.setattr(births, "DEATH_LIMIT", 0.1)
     with pytest.raises(WorkerCrashed, match="no process could be started") as caught:
         graph_of(tasks.one).run(executor=Processes(1, method))
     assert isinstance(caught.value.__cause__, TimeoutError)
