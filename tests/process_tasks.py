@@ -332,6 +332,16 @@ def open_files() -> list[str]:
     return found
 
 
+def prints(count: int) -> int:
+    print("x" * count)
+    return count
+
+
+def prints_and_is_told_to_end() -> None:
+    print("the last words")
+    signals_itself(signal.SIGTERM)
+
+
 def floods(count: int) -> int:
     chunk = b"x" * 999 + b"\n"
     for _ in range(count):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ import pytest
 from test_processes import METHODS, is_alive, processes, wait_until
 from tests_helpers import in_a_script
 
+import syncra
 from syncra import Graph, Processes, State
 from syncra._processes import births
 from syncra.errors import SerializationError, WorkerCrashed
@@ -159,6 +162,40 @@ def test_fault_62_a_program_that_has_closed_its_streams(method, closed) -> None:
     """Its tasks may print: that goes nowhere, and into no pipe of ours."""
     code = CLOSED.replace("CLOSE", repr(closed)).replace("METHOD", repr(method))
     in_a_script(PRELUDE + code)
+
+
+UNREAD = """
+sys.stdin.readline()
+graph = Graph(executor=Processes(1, METHOD), on_error="continue")
+for count in (1, 100):
+    graph.add(tasks.prints, name=str(count), kwargs={"count": count})
+graph.add(tasks.prints_and_is_told_to_end, name="told")
+graph.add(tasks.state_of_its_process, name="state")
+run = graph()
+assert (run["1"], run["100"], run["state"]["open"]) == (1, 100, [0, 1, 2])
+assert run.errors.keys() == {"told"}
+assert run.errors["told"].signal == signal.SIGTERM
+"""
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_fault_62_nobody_reads_what_tasks_print(method) -> None:
+    """That is found out after the task, and is no fault of it."""
+    before = os.environ.get("PYTHONPATH", "")
+    path = os.pathsep.join([str(Path(syncra.__file__).parents[1]), before])
+    script = subprocess.Popen(
+        [sys.executable, "-c", PRELUDE + UNREAD.replace("METHOD", repr(method))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": ""},
+    )
+    assert script.stdout is not None
+    script.stdout.close()
+    _, said = script.communicate("go on\n", timeout=60)
+    assert script.returncode == 0, said
+    assert not said
 
 
 # Threads
