@@ -635,8 +635,7 @@ assert graph()["next"] == 1
 """
 
 
-@pytest.mark.parametrize("waits", [False, True])
-@pytest.mark.parametrize("limit", [0.05, 60])
+@pytest.mark.parametrize(("limit", "waits"), [(60, False), (0.05, True)])
 def test_fault_47_a_loop_that_is_closed_under_a_run(limit, waits) -> None:
     """Its coroutines are closed with it, and nobody else is disturbed."""
     code = CLOSED_LOOP.replace("LIMIT", str(limit)).replace("WAITS", str(waits))

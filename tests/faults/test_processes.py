@@ -244,13 +244,10 @@ def test_fault_15_a_signal_without_a_name() -> None:
     assert f"by signal {number} (unknown)" in str(error)
 
 
-@pytest.mark.parametrize("times", [1, 3])
-def test_fault_15_told_to_end_by_somebody_else(executor, times, tmp_path) -> None:
+def test_fault_15_told_to_end_by_somebody_else(executor, tmp_path) -> None:
     """That ends the process, which no run has asked for: a crash, and at once."""
     done = tmp_path / "done"
-    graph = with_siblings(
-        tasks.is_told_to_end, kwargs={"times": times, "done": str(done)}
-    )
+    graph = with_siblings(tasks.is_told_to_end, kwargs={"done": str(done)})
     found = run(graph, executor)
     check_siblings(found)
     error = found.errors["bad"]
