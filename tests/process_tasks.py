@@ -81,6 +81,19 @@ def exited(*_: Any) -> None:
     os._exit(3)
 
 
+def signals_itself(number: int) -> None:
+    os.kill(os.getpid(), number)
+    time.sleep(60)
+
+
+def is_told_to_end(done: str) -> None:
+    """Be told to end by nobody that the run knows of."""
+    try:
+        signals_itself(signal.SIGTERM)
+    finally:
+        touch(done)
+
+
 class DiesWhenPickled:
     def __reduce__(self) -> Any:
         os._exit(4)
@@ -203,6 +216,62 @@ def notes(path: str, seconds: float) -> None:
     time.sleep(seconds)
 
 
+def waits_for(ready: str, done: str) -> None:
+    """Say that it is there, and wait for a file."""
+    touch(ready)
+    while not os.path.exists(done):
+        time.sleep(0.005)
+
+
+def _kill(pid: int, how: str) -> int:
+    """End a process, and go on when it is no more."""
+    if how != "kill":
+        # It still is, and does not read what is sent to it.
+        os.kill(pid, signal.SIGSTOP)
+        threading.Timer(0.2, os.kill, (pid, signal.SIGKILL)).start()
+        return pid
+
+    os.kill(pid, signal.SIGKILL)
+    while _is_there(pid):
+        time.sleep(0.001)
+    return pid
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+class Killer:
+    """Loaded by the program, it ends the process that it comes from."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def __reduce__(self) -> Any:
+        return _kill, (os.getpid(), self.how)
+
+
+def killer(how: str = "") -> Any:
+    return Killer(how) if how else os.getpid()
+
+
+def leaves_a_process(where: str) -> Killer:
+    """Leave a process that has all that this one has, and is out of its group."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        time.sleep(60)
+        os._exit(0)
+    while os.getpgid(child) == os.getpgrp():
+        time.sleep(0.001)
+    touch(where, str(child))
+    return Killer("kill")
+
+
 # What tasks may do to their process.
 
 
@@ -212,6 +281,7 @@ def spoils_its_process() -> None:
     os.environ["SPOILT"] = "yes"
     os.environ.pop("PATH", None)
     sys.path.insert(0, "/spoilt")
+    sys.argv.append("--spoilt")
     for fd in range(3):
         try:
             os.close(fd)
@@ -234,6 +304,7 @@ def state_of_its_process(*_: Any) -> dict[str, Any]:
         "umask": umask,
         "environment": dict(os.environ),
         "path": list(sys.path),
+        "arguments": list(sys.argv),
         "locale": locale.setlocale(locale.LC_ALL),
         "open": [fd for fd in range(3) if _is_open(fd)],
         "stdout": sys.stdout is not None,
@@ -257,6 +328,16 @@ def open_files() -> list[str]:
         except OSError:
             pass
     return found
+
+
+def prints(count: int) -> int:
+    print("x" * count)
+    return count
+
+
+def prints_and_is_told_to_end() -> None:
+    print("the last words")
+    signals_itself(signal.SIGTERM)
 
 
 def floods(count: int) -> int:
@@ -309,6 +390,19 @@ class LoadsAsAnother(Exception):
         return str, ("not an error",)
 
 
+def _only_at(pid: int) -> BaseException:
+    if os.getpid() != pid:
+        sys.exit("not here")
+    return LoadsOnlyThere()
+
+
+class LoadsOnlyThere(Exception):
+    """Can be loaded in the process it comes from, and in no other."""
+
+    def __reduce__(self) -> Any:
+        return _only_at, (os.getpid(),)
+
+
 class NoText(Exception):
     def __str__(self) -> str:
         raise ValueError("no text")
@@ -322,6 +416,10 @@ class Base(BaseException):
 
 def raises(make: Any) -> None:
     raise make()
+
+
+def raises_from(make: Any, cause: Any) -> None:
+    raise make() from cause()
 
 
 def nested(depth: int) -> list[Any]:
@@ -376,12 +474,42 @@ def has_a_crashing_child() -> str:
     return "went on"
 
 
+def warns(name: str) -> None:
+    logging.getLogger(name).warning("watch out")
+
+
+def handlers_of(name: str) -> list[str]:
+    return list(map(repr, logging.getLogger(name).handlers))
+
+
+def logs_more(text: str) -> None:
+    """Log what does not travel as it is, or not at all."""
+    logger = logging.getLogger("a.child")
+    logger.warning("with %s", text, extra={"lock": threading.Lock(), "number": 7})
+    logger.warning("too many arguments", "for this text")  # noqa: PLE1205
+    logging.getLogger("a.quiet.child").error("nobody wants this")
+
+
 def logs_info() -> None:
     logging.getLogger("tests.process_tasks").info("from a function")
 
 
 async def logs_info_async() -> None:
     logging.getLogger("tests.process_tasks").info("from a coroutine")
+
+
+class Buffered:
+    """Pickled, it brings its bytes along as a buffer, as arrays do."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = bytearray(data)
+
+    def __reduce__(self) -> Any:
+        return Buffered, (pickle.PickleBuffer(self.data),)
+
+
+def reversed_buffer(value: Buffered) -> Buffered:
+    return Buffered(bytes(value.data[::-1]))
 
 
 # Tasks that want to share.

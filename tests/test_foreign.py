@@ -29,7 +29,7 @@ import pytest
 import tests_foreign as functions
 import trio
 from conftest import with_asyncio
-from tests_foreign import Bare, Held, Synchronous
+from tests_foreign import Bare, Frozen, Held, Refusing, Relay, Synchronous
 from tests_helpers import states_of
 
 from syncra import Dask, Graph, Ray, Retry, Run
@@ -37,6 +37,7 @@ from syncra.errors import (
     MissingExtraError,
     RemoteTaskError,
     SerializationError,
+    TaskCancelled,
     TaskTimeout,
     WorkerCrashed,
 )
@@ -500,6 +501,18 @@ def test_a_pool_that_is_shut_down(threads) -> None:
         graph.run(on_error="raise")
 
 
+def test_a_pool_that_refuses_with_an_error_that_bears_no_note() -> None:
+    graph = Graph(executor=Refusing(), on_error="continue")
+    graph.add(lambda: 1, name="first")
+    graph.add(lambda: 1, name="second", after="first", trigger="all_done")
+    run = graph()
+    assert [str(run.errors[name]) for name in ("first", "second")] == [
+        "closed on Sundays",
+        "closed on Sundays",
+    ]
+    assert all(type(error) is Frozen for error in run.errors.values())
+
+
 def test_a_pool_that_is_shut_down_by_a_task(one_thread) -> None:
     """With a lock of its own held, in which it calls us back."""
     graph = Graph(executor=Foreign(one_thread, 3), on_error="continue")
@@ -721,6 +734,27 @@ def test_the_error_of_another_process(elsewhere) -> None:
     assert "_crossing.py" not in text
     assert isinstance(run.errors["exit"], SystemExit)
     assert run.records["skip"].reason == "nothing to do"
+
+
+def test_fault_55_ctrl_c_that_reaches_a_process_of_the_pool(elsewhere) -> None:
+    """It is the program's affair: that task is cancelled, and the others go on."""
+    graph = Graph(executor=elsewhere, on_error="continue")
+    graph.add(functions.interrupted, name="hit")
+    graph.add(functions.number, name="other")
+    run = graph()
+    error = run.records["hit"].error
+    assert isinstance(error, TaskCancelled)
+    assert f"interrupted in {type(elsewhere).__name__}" in str(error)
+    assert isinstance(error.__cause__, KeyboardInterrupt)
+    assert run["other"] == 20
+
+
+def test_a_pool_that_passes_on_what_it_gets(processes) -> None:
+    """A call may be pickled several times on its way."""
+    graph = Graph(executor=Relay(processes))
+    graph.add(functions.number)
+    graph.add(functions.double, dependencies="number")
+    assert graph()["double"] == 40
 
 
 def test_fault_31_exceptions_that_cannot_leave_their_process(processes) -> None:

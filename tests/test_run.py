@@ -16,7 +16,8 @@ import process_tasks
 import pytest
 from tests_helpers import diamond
 
-from syncra import Graph, Processes, State
+import syncra
+from syncra import Coroutines, Graph, Processes, Sequential, State, Threads
 from syncra.errors import (
     ResultNotKept,
     RunNotFinished,
@@ -521,10 +522,19 @@ def test_results_are_freed_with_the_run(run, request) -> None:
         gc.enable()
 
 
+@pytest.mark.parametrize(
+    "executor", [Sequential(), Coroutines(), Threads(3), Processes(2, "spawn")]
+)
+def test_an_executor_is_shown_as_it_is_made(executor) -> None:
+    """What is printed of a graph or an error can be pasted."""
+    shown = repr(executor)
+    again = eval(shown, {name: getattr(syncra, name) for name in syncra.__all__})
+    assert type(again) is type(executor)
+    assert repr(again) == shown
+
+
 def test_threads_really_run_at_once() -> None:
     """As many functions as there are workers meet at a barrier."""
-    from syncra.executors import Threads
-
     graph = Graph()
     barrier = threading.Barrier(4)
     for number in range(8):
@@ -536,8 +546,6 @@ def test_threads_really_run_at_once() -> None:
 
 def test_threads_keep_to_their_number() -> None:
     """No more than max_workers functions run at once; threads are reused."""
-    from syncra.executors import Threads
-
     graph = Graph()
     running = highest = 0
     lock = threading.Lock()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import signal
 import threading
 import time
@@ -122,6 +123,30 @@ class Bare:
 
     def submit(self, fn: Callable[[], Any]) -> BareFuture:
         return BareFuture(fn).start()
+
+
+class Relay:
+    """Pass on what it gets to another pool, pickled once more on the way."""
+
+    def __init__(self, pool: Any) -> None:
+        self.pool = pool
+
+    def submit(self, fn: Callable[[], Any]) -> Any:
+        return self.pool.submit(pickle.loads(pickle.dumps(fn)))
+
+
+class Frozen(Exception):
+    """Bear no change, as exceptions that are frozen dataclasses."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{name} cannot be set")
+
+
+class Refusing:
+    """Accept nothing, with an exception of its own."""
+
+    def submit(self, fn: Any) -> Any:
+        raise Frozen("closed on Sundays")
 
 
 # What is to be found by another process.
@@ -248,3 +273,7 @@ def fail_once(path: str) -> str:
         with open(path, "w", encoding="utf-8"):
             raise OSError("first time")
     return "second time"
+
+
+def interrupted() -> None:
+    raise KeyboardInterrupt

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 import sys
+from errno import EAGAIN
 from threading import Lock, Thread
 
 from .._clock import clock
@@ -28,15 +30,50 @@ BIRTH_LIMIT, DEATH_LIMIT = 10.0, 2.0
 _LAST_WORDS = 1 << 16
 
 
+def fill_standard_streams() -> list[int]:
+    """Open those of the descriptors 0 to 2 that are closed, and return them.
+
+    What a task prints would go into a pipe of ours that was given such a number.
+    """
+    filled: list[int] = []
+    try:
+        while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+            filled.append(fd)
+            os.set_inheritable(fd, True)
+    except OSError:
+        for fd in filled:
+            os.close(fd)
+        raise
+
+    os.close(fd)
+    return filled
+
+
+def ended_by(exitcode: int | None) -> tuple[int | None, int | None, str]:
+    """Return exit code, signal and text of how a process has ended."""
+    if exitcode is None:
+        return None, None, "for a reason that is not known"
+
+    if exitcode >= 0:
+        return exitcode, None, f"with exit code {exitcode}"
+
+    try:
+        name = signal.Signals(-exitcode).name
+    except ValueError:
+        name = "unknown"
+    return None, -exitcode, f"by signal {-exitcode} ({name})"
+
+
 class Birth:
     """Be one worker process.
 
     Attributes:
+        is_over: whether it is known to have died, as far as that was looked at.
         pid: its number.
         status: a descriptor that has something to read when it has died.
     """
 
-    __slots__ = ("_is_over", "_own", "_said", "pid", "status")
+    __slots__ = ("_own", "_said", "is_over", "pid", "status")
 
     def __init__(self, method: str, fds: tuple[int, int, int]) -> None:
         """Begin a process.
@@ -50,7 +87,7 @@ class Birth:
         """
         self._own = _Own() if method == "fork" else None
         self._said = b""
-        self._is_over = False
+        self.is_over = False
         self.status, status = os.pipe()
         _guardian.claim()
         try:
@@ -59,12 +96,18 @@ class Birth:
                     self.pid = self._own.fork(fds, status)
                 finally:
                     os.close(status)
-                _guardian.send(guardian.WATCH, self.pid)
+                try:
+                    _guardian.send(guardian.WATCH, self.pid)
+                except BaseException:
+                    self.kill()
+                    _guardian.send(guardian.FORGET, self.pid)
+                    raise
+
                 return
 
             what = guardian.FORK if method == "forkserver" else guardian.SPAWN
             try:
-                _guardian.send(what, 0, (*fds, status))
+                _guardian.send(what, 0, (status, *fds))
             finally:
                 os.close(status)
             self.pid = self._read_pid()
@@ -79,7 +122,7 @@ class Birth:
 
         said = os.read(self.status, BORN.size)
         if len(said) < BORN.size:
-            raise ProcessLookupError("the guardian of worker processes has died")
+            raise ProcessLookupError("the guardian of worker processes began none")
 
         pid = int(BORN.unpack(said)[0])
         if pid < 0:
@@ -107,14 +150,14 @@ class Birth:
         That there is something to read is not enough: a process that it has forked may
         have crashed.
         """
-        while not self._is_over and _readable(self.status, 0):
+        while not self.is_over and _readable(self.status, 0):
             self._hear()
-        return self._is_over
+        return self.is_over
 
     def wait(self) -> tuple[int | None, str]:
         """Return how it died: exit code or minus a signal, and its last words."""
         deadline = clock() + DEATH_LIMIT
-        while not self._is_over and _readable(self.status, deadline - clock()):
+        while not self.is_over and _readable(self.status, deadline - clock()):
             self._hear()
         exitcode, said = None, self._said
         if said[-DEAD.size :].startswith(DEATH_MARK):
@@ -125,7 +168,7 @@ class Birth:
     def _hear(self) -> None:
         more = os.read(self.status, 4096)
         self._said = (self._said + more)[-_LAST_WORDS:]
-        self._is_over = not more or self._said[-DEAD.size :].startswith(DEATH_MARK)
+        self.is_over = not more or self._said[-DEAD.size :].startswith(DEATH_MARK)
 
     def close(self) -> None:
         """Let go of it."""
@@ -153,13 +196,19 @@ class _Own:
     def fork(self, fds: tuple[int, int, int], status: int) -> int:
         """Begin the process, have a thread see to its end, and return its number."""
         # A module that another thread is importing now could never be imported there.
-        from . import logs  # noqa: F401
+        from . import logs
         from .worker import main as work
 
         end = os.dup(status)
-        pid = _guardian.fork()
+        try:
+            pid = _guardian.fork()
+        except BaseException:
+            os.close(end)
+            raise
+
         if pid == 0:
             try:
+                logs.forget_handlers()
                 work(*fds, status, 0)
             finally:
                 os._exit(1)
@@ -172,9 +221,11 @@ class _Own:
         reaper = Thread(target=self._see_it_end, args=(end,), name=name, daemon=True)
         try:
             reaper.start()
-        except BaseException:
+        except BaseException as error:
             guardian.kill_group(pid)
             self._see_it_end(end)
+            if isinstance(error, RuntimeError):  # there are no more threads to be had
+                raise BlockingIOError(EAGAIN, str(error)) from None
             raise
 
         return pid
@@ -186,15 +237,16 @@ class _Own:
                 send(self._pid)
 
     def _see_it_end(self, status: int) -> None:
-        exitcode = 255  # if somebody else has waited for it
+        exitcode = None
         try:
             os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
             with self._lock:
                 self._is_over = True
                 guardian.kill_group(self._pid)
                 exitcode = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-        except ChildProcessError:
-            self._is_over = True  # and its number may be another's
+        except ChildProcessError:  # somebody else has waited for it
+            with self._lock:
+                self._is_over = True
         guardian.say_dead(status, exitcode)
 
 
@@ -253,7 +305,7 @@ class _Guardian:
         code = guardian.program("guardian", [control.fileno()])
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
         command = [sys.executable, *flags, "-P", "-c", code]
-        with control:
+        try:
             self._process = Popen(
                 command,
                 stdin=DEVNULL,
@@ -262,6 +314,11 @@ class _Guardian:
                 # A terminal's Ctrl-C is none of its business, not even at first.
                 start_new_session=True,
             )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            control.close()
         self._control = ours
         for pid in self._watched:
             ours.send(MESSAGE.pack(guardian.WATCH, pid))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import socket
 from collections import deque
 from threading import Lock
@@ -16,7 +15,7 @@ from weakref import WeakSet
 
 from .._clock import clock
 from . import wire
-from .births import Birth
+from .births import Birth, fill_standard_streams
 from .worker import NUMBER
 
 TYPE_CHECKING = False
@@ -129,6 +128,14 @@ class Child:
         if self._birth is not None:
             return
 
+        filled = fill_standard_streams()
+        try:
+            self._begin()
+        finally:
+            for fd in filled:
+                os.close(fd)
+
+    def _begin(self) -> None:
         self._connection, theirs = socket.socketpair()
         opened: list[int] = []
         try:
@@ -280,6 +287,8 @@ class Child:
     def _wait(self, has_begun: bool) -> None:
         assert self._birth is not None
         timeout = None if has_begun else self._timeout
+        if self._birth.is_over:
+            timeout = 0  # its status has been read, and says nothing any more
         ready = self._poll.poll(None if timeout is None else timeout * 1000)
         fds = {fd for fd, _ in ready}
         if self._wake[0] in fds:
@@ -287,11 +296,11 @@ class Child:
             if not has_begun:
                 raise Quiet
 
-        elif not fds:
+        elif not fds and not self._birth.is_over:
             raise Quiet
 
         # What it has sent before it died is read first.
-        elif fds == {self._birth.status} and self._birth.has_died():
+        elif not fds - {self._birth.status} and self._birth.has_died():
             raise self._death()
 
     def _wait_to_send(self) -> None:
@@ -300,7 +309,7 @@ class Child:
         poll = select.poll()
         poll.register(self._connection, select.POLLOUT | select.POLLIN)
         poll.register(self._birth.status, select.POLLIN)
-        ready = dict(poll.poll())
+        ready = dict(poll.poll(0 if self._birth.is_over else None))
         events = ready.get(self._connection.fileno(), 0)
         if events & select.POLLIN:
             self._reader.fill()
@@ -403,18 +412,3 @@ class Child:
             os.close(self._birth.status)
             self._birth = None
             self._close_pipes()
-
-
-def ended_by(exitcode: int | None) -> tuple[int | None, int | None, str]:
-    """Return exit code, signal and text of how a process has ended."""
-    if exitcode is None:
-        return None, None, "for a reason that is not known"
-
-    if exitcode >= 0:
-        return exitcode, None, f"with exit code {exitcode}"
-
-    try:
-        name = signal.Signals(-exitcode).name
-    except ValueError:
-        name = "unknown"
-    return None, -exitcode, f"by signal {-exitcode} ({name})"

@@ -16,6 +16,7 @@ import select
 import signal
 import socket
 import sys
+from errno import EMFILE
 from struct import Struct
 
 TYPE_CHECKING = False
@@ -26,6 +27,8 @@ MESSAGE = Struct("<II")
 #: What to do: make a child by fork or as a new program, end one gently or by force,
 #: watch over one that is not its own, and no more.
 FORK, SPAWN, TERMINATE, KILL, WATCH, FORGET = range(1, 7)
+#: How many descriptors a new child gets besides its status pipe, which comes first.
+GIVEN = 3
 #: What a child's status pipe says first: its pid, or minus the error number.
 BORN = Struct("<i")
 #: What it says last, after what the child may have said itself: its exit code, or minus
@@ -103,16 +106,22 @@ class Guardian:
         return True
 
     def _begin(self, what: int, fds: Sequence[int]) -> None:
-        status = fds[-1]
+        if not fds:
+            return  # this process may not have one more open: theirs is closed now
+
+        status, *given = fds
         ours = os.getpid()
         try:
+            if len(given) < GIVEN:
+                raise OSError(EMFILE, "no more descriptors")
+
             pid = os.fork()
         except OSError as error:
             self._say(status, -(error.errno or 1))
             pid = -1
         if pid == 0:
             try:
-                self._become_child(what, (*fds, ours))
+                self._become_child(what, (*given, status, ours))
             finally:
                 os._exit(1)
         if pid > 0:
@@ -124,7 +133,7 @@ class Guardian:
             self._say(status, pid)
         else:
             os.close(status)
-        for fd in fds[:-1]:
+        for fd in given:
             os.close(fd)
 
     @staticmethod
@@ -167,10 +176,11 @@ class Guardian:
                 say_dead(fd, os.waitstatus_to_exitcode(status))
 
 
-def say_dead(status: int, exitcode: int) -> None:
+def say_dead(status: int, exitcode: int | None) -> None:
     """Write the end of a child into its status pipe, and close that."""
     try:
-        os.write(status, DEAD.pack(DEATH_MARK, exitcode))
+        if exitcode is not None:  # else the end of the pipe has to do
+            os.write(status, DEAD.pack(DEATH_MARK, exitcode))
     except OSError:
         pass  # nobody wants to know
     os.close(status)

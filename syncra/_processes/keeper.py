@@ -31,17 +31,10 @@ class Keeper:
     def __init__(self, terminate: Callable[[int, Any], object]) -> None:
         self._terminate = terminate
         self._poll = select.poll()
-        self._spare = {fd: self._copy(fd) for fd in range(3)}
+        self._spare = {fd: os.dup(fd) for fd in range(3)}
         for fd in self._spare:
             self._poll.register(fd, 0)
         self._stdout, self._stderr = sys.stdout, sys.stderr
-
-    @staticmethod
-    def _copy(fd: int) -> int:
-        try:
-            return os.dup(fd)
-        except OSError:
-            return os.open(os.devnull, os.O_RDWR)  # the parent has closed its own
 
     def keep(self) -> None:
         """Take the present state as the one to keep."""

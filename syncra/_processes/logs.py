@@ -23,6 +23,15 @@ def levels() -> dict[str, int]:
     return found
 
 
+def forget_handlers() -> None:
+    """Leave the handling of records to the process that this is a forked copy of."""
+    root = logging.getLogger()
+    for logger in (root, *root.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger):
+            logger.handlers.clear()
+            logger.propagate = True
+
+
 def forward(send: Callable[[bytes], object], wanted: dict[str, int]) -> None:
     """Have all log records of this process sent, with the levels of another."""
     root = logging.getLogger()

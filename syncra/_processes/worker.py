@@ -105,6 +105,8 @@ class Worker:
         #: Functions by number, as pickles until they are called.
         self._functions: dict[int, Any] = {}
         self._context = Context()
+        #: What of that could not be loaded: why, and what it is.
+        self._unusable: tuple[BaseException, str] | None = None
         self._coroutines = Coroutines()
         self._keeper = Keeper(self._terminate)
         self.current = 0
@@ -144,9 +146,13 @@ class Worker:
             from .logs import forward
 
             forward(self._send_record, given["levels"])
+        self._unusable = None
         for place, packed in given["variables"]:
-            variable = pickles.unwrapped(place[0], place[1], 0)
-            self._context.run(variable.set, pickles.load(packed))
+            try:
+                variable = pickles.unwrapped(place[0], place[1], 0)
+                self._context.run(variable.set, pickles.load(packed))
+            except BaseException as error:
+                self._unusable = explained(error), f"context variable {place[1]!r}"
 
     def _may_begin(self, number: int) -> bool:
         """Return whether a task is still to be run here."""
@@ -167,6 +173,10 @@ class Worker:
     ) -> None:
         """Run a task and send what came of it."""
         stage = "argument"
+        if self._unusable is not None:
+            self._broken(number, stage, *self._unusable)
+            return
+
         try:
             place, *arguments = pickles.load(data, buffers)
             del data, buffers

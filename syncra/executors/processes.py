@@ -207,6 +207,7 @@ class ProcessLane(ThreadLane):
         Raises:
             OSError: if it cannot be begun.
             Died: if it has died.
+            SerializationError: if the value of a context variable cannot travel.
         """
         child.begin()
         if self._setup is None:
@@ -314,7 +315,7 @@ def packed_variables(
                 f"leave the variable out of context=",
                 "",
                 "argument",
-                variable.name,
+                f"context variable {variable.name!r}",
             ) from error
 
     return found

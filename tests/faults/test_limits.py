@@ -602,6 +602,118 @@ def test_cancelling_who_awaits_a_started_run_cancels_it(backend: str) -> None:
     assert found.records["sleeps"].state == State.CANCELLED
 
 
+@pytest.mark.usefixtures("bounded")
+def test_fault_47_cancelled_again_while_it_ends() -> None:
+    """Whoever awaits a run waits for its tasks, however often he is told not to."""
+    cleaned: list[str] = []
+
+    async def main() -> asyncio.Task[Any]:
+        begun, cleaning, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        graph = Graph("g")
+
+        @graph.task
+        async def cleans_up_for_long() -> None:
+            begun.set()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                cleaning.set()
+                await go_on.wait()
+                cleaned.append("to the end")
+
+        waits = asyncio.create_task(graph.arun(grace=60))
+        await begun.wait()
+        waits.cancel()
+        await cleaning.wait()
+        for _ in range(3):
+            waits.cancel()
+            await asyncio.sleep(0)
+            assert not waits.done()
+        go_on.set()
+        await asyncio.wait([waits])
+        return waits
+
+    assert asyncio.run(main()).cancelled()
+    assert cleaned == ["to the end"]
+
+
+CLOSED_LOOP = """
+import asyncio, gc, time
+from syncra import Graph
+from syncra.executors import _stalls
+
+ended = []
+graph = Graph()
+
+@graph.task(timeout=LIMIT)
+async def waits():
+    try:
+        await asyncio.sleep(60)
+    finally:
+        ended.append("closed")
+
+async def main():
+    await graph.arun(grace=0.1)
+
+loop = asyncio.new_event_loop()
+task = loop.create_task(main())
+while not _stalls._watched:
+    loop.run_until_complete(asyncio.sleep(0.01))
+loop.close()
+while WAITS and _stalls._watched:
+    time.sleep(0.01)
+del task
+gc.collect()
+while not ended:
+    gc.collect()
+graph = Graph()
+graph.add(lambda: 1, name="next")
+assert graph()["next"] == 1
+"""
+
+
+@pytest.mark.parametrize(("limit", "waits"), [(60, False), (0.05, True)])
+def test_fault_47_a_loop_that_is_closed_under_a_run(limit, waits) -> None:
+    """Its coroutines are closed with it, and nobody else is disturbed."""
+    code = CLOSED_LOOP.replace("LIMIT", str(limit)).replace("WAITS", str(waits))
+    in_a_script(code, limit=20)
+
+
+@pytest.mark.parametrize("asks", [False, True])
+@pytest.mark.usefixtures("bounded")
+def test_fault_42_a_coroutine_that_waits_for_a_thread_of_trio(release, asks) -> None:
+    """It cannot be ended before its thread is, unless that asks whether it shall be."""
+    ends: list[str] = []
+
+    def in_thread() -> None:
+        try:
+            while not release.wait(0.002):
+                if asks:
+                    trio.from_thread.check_cancelled()
+        finally:
+            ends.append("released" if release.is_set() else "asked")
+
+    graph = Graph("g")
+
+    @graph.task(timeout=LIMIT)
+    async def waits() -> None:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(in_thread)
+
+    async def main() -> Any:
+        found = await graph.arun(on_error="continue", grace=0.1)
+        while asks and not ends:
+            await trio.sleep(0.001)
+        release.set()
+        return found
+
+    (record,) = trio.run(main).records.values()
+    assert record.state == State.FAILED
+    assert isinstance(record.error, TaskTimeout)
+    assert record.abandoned
+    assert ends == ["asked" if asks else "released"]
+
+
 def failing_at_once(count: int) -> Graph:
     """Return a graph of functions that raise their number, all in the same moment."""
     graph = Graph("g", executor=Threads(count))

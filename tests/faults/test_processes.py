@@ -234,6 +234,29 @@ def test_fault_20_a_task_that_always_crashes(attempts) -> None:
     assert len(pids) == attempts
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGRTMIN"), reason="no such signals here")
+def test_fault_15_a_signal_without_a_name() -> None:
+    number = signal.SIGRTMIN + 3
+    graph = Graph()
+    graph.add(tasks.signals_itself, kwargs={"number": number}, name="bad")
+    error = run(graph).errors["bad"]
+    assert isinstance(error, WorkerCrashed)
+    assert (error.exitcode, error.signal) == (None, number)
+    assert f"by signal {number} (unknown)" in str(error)
+
+
+def test_fault_15_told_to_end_by_somebody_else(executor, tmp_path) -> None:
+    """That ends the process, which no run has asked for: a crash, and at once."""
+    done = tmp_path / "done"
+    graph = with_siblings(tasks.is_told_to_end, kwargs={"done": str(done)})
+    found = run(graph, executor)
+    check_siblings(found)
+    error = found.errors["bad"]
+    assert isinstance(error, WorkerCrashed)
+    assert error.signal == signal.SIGTERM
+    assert not done.exists()
+
+
 def test_a_crash_can_be_retried(tmp_path) -> None:
     """With success the next time."""
     graph = Graph()
@@ -679,7 +702,7 @@ def test_fault_29_a_context_variable_that_cannot_travel() -> None:
     context.run(tasks.language.set, threading.Lock())  # type: ignore[arg-type]
     with pytest.raises(SerializationError, match="variable 'language'") as caught:
         context.run(graph.run, executor=executor)
-    assert caught.value.path == "language"
+    assert caught.value.path == "context variable 'language'"
     assert "task 'task' of graph 'g'" in caught.value.__notes__[0]
 
 
@@ -726,6 +749,33 @@ def test_fault_28_a_function_that_does_not_like_to_be_looked_at() -> None:
     assert caught.value.path == "function's variable 'lock'"
 
 
+class Held:
+    """Has what it holds in a slot, and equals nothing else."""
+
+    __slots__ = ("lock",)
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+@pytest.mark.parametrize(
+    ("function", "make", "path"),
+    [
+        (tasks.echo, lambda: {Held(): 1}, "value's key.lock"),
+        (tasks.echo, lambda: {1, Held()}, "value's item.lock"),
+        (max, lambda: [threading.Lock()], "argument 1[0]"),
+    ],
+)
+def test_fault_29_culprits_of_all_kinds(function, make, path) -> None:
+    """In keys and sets, and where a function does not say what it takes."""
+    graph = Graph()
+    made = graph.add(lambda: make(), name="make", executor="threads")  # noqa: PLW0108
+    graph.add(function, name="use", dependencies=[made])
+    error = run(graph).errors["use"]
+    assert isinstance(error, SerializationError)
+    assert error.path == path
+
+
 def local_result() -> Any:
     return {"first": [1, lambda: None, threading.Lock()]}
 
@@ -742,6 +792,7 @@ def test_fault_30_a_result_that_cannot_travel(executor) -> None:
 #: What is raised, and what arrives.
 ERRORS: dict[str, tuple[Any, type[BaseException]]] = {
     "plain": (functools.partial(ValueError, "bang"), ValueError),
+    "loads only there": (tasks.LoadsOnlyThere, RemoteTaskError),
     "two arguments": (functools.partial(tasks.NeedsTwo, 1, "x"), RemoteTaskError),
     "a lock": (functools.partial(tasks.HoldsALock, "x"), RemoteTaskError),
     "fails to load": (tasks.FailsToLoad, RemoteTaskError),
@@ -782,6 +833,29 @@ def test_faults_1_to_8_and_31_errors_of_all_kinds(executor, kind) -> None:
         assert found.records["bad"].state is State.FAILED
     with pytest.raises(TaskExited if kind == "exit" else arrives):
         graph.run(executor=executor)
+
+
+@pytest.mark.parametrize("cause", [tasks.HoldsALock, tasks.LoadsOnlyThere, KeyError])
+def test_fault_31_a_cause_that_cannot_travel(cause) -> None:
+    """The error arrives as it is, and the traceback of its process tells the rest."""
+    made = (
+        functools.partial(cause, "why") if cause is not tasks.LoadsOnlyThere else cause
+    )
+    graph = Graph()
+    graph.add(
+        tasks.raises_from,
+        name="bad",
+        kwargs={"make": functools.partial(ValueError, "bang"), "cause": made},
+    )
+    found = run(graph)
+    error = found.errors["bad"]
+    assert type(error) is ValueError
+    told = error.__cause__
+    if cause is KeyError:
+        assert type(told) is KeyError
+        told = told.__cause__
+    assert cause.__name__ in str(told)
+    assert "in raises_from" in str(told)
 
 
 @pytest.mark.parametrize("how", ["die", "exit", "fail"])
@@ -841,6 +915,27 @@ def test_fault_33_a_class_that_cannot_be_imported(tmp_path, monkeypatch) -> None
     assert isinstance(error, SerializationError)
     assert error.stage == "argument"
     assert "gone_soon" in str(error)
+
+
+@pytest.mark.parametrize("size", [10, 1_000_000])
+def test_fault_34_values_with_buffers_of_their_own(size) -> None:
+    """As arrays have them: small ones within the pickle, large ones beside it."""
+    data = bytes(range(256)) * (size // 256 + 1)
+    graph = Graph()
+    graph.add(tasks.reversed_buffer, kwargs={"value": tasks.Buffered(data)})
+    assert run(graph)["reversed_buffer"].data == data[::-1]
+
+
+@pytest.mark.parametrize("size", [100, 20_000, 60_000])
+def test_fault_34_many_values_behind_one_another(size) -> None:
+    """Each task gets its own, however many of them fit on the way to a process."""
+    graph = Graph()
+    for number in range(300):
+        value = number.to_bytes(2, "big") * (size // 2)
+        graph.add(tasks.echo, name=str(number), kwargs={"value": value})
+    found = run(graph, Processes(1))
+    for number in range(300):
+        assert found[str(number)] == number.to_bytes(2, "big") * (size // 2)
 
 
 @pytest.mark.parametrize("size", [1_000_000, 100_000_000])
@@ -935,6 +1030,62 @@ def test_faults_90_and_82_logs_and_context_variables(executor, caplog) -> None:
     finally:
         tasks.language.reset(token)
     assert graph.run(executor=asked)["language"] == "none"
+
+
+@pytest.mark.parametrize("name", ["a.child", "a.own"])
+def test_fault_90_each_record_is_handled_once(executor, caplog, name) -> None:
+    """By the program, also where a process is a copy of it, with all its handlers."""
+    logger = logging.getLogger(name)
+    logger.propagate = name != "a.own"
+    handler = logging.FileHandler(os.devnull)
+    handled: list[Any] = []
+    handler.emit = lambda record: handled.append((os.getpid(), record.getMessage()))
+    logger.addHandler(handler)
+    graph = Graph(executor=executor)
+    graph.add(tasks.warns, kwargs={"name": name})
+    graph.add(tasks.handlers_of, kwargs={"name": name}, after="warns")
+    try:
+        found = graph()
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
+        handler.close()
+    assert handled == [(os.getpid(), "watch out")]
+    assert len([r for r in caplog.records if r.name == name]) == (name != "a.own")
+    assert found["handlers_of"] == []
+
+
+class Refuses(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        raise ValueError("a filter of the user's")
+
+
+def test_fault_90_records_that_do_not_travel_as_they_are(executor, caplog) -> None:
+    """What cannot be pickled of one is shown; one that cannot be made costs nothing."""
+    graph = Graph(executor=executor)
+    graph.add(tasks.logs_more, name="task", kwargs={"text": "a lock"})
+    graph()
+    (record,) = [r for r in caplog.records if r.name == "a.child"]
+    assert record.getMessage() == "with a lock"
+    assert record.number == 7
+    assert "lock" in record.lock
+    assert isinstance(record.lock, str)
+
+
+def test_fault_90_loggers_of_the_program_have_the_last_word(caplog, capfd) -> None:
+    """They may be disabled, and fail: neither changes the task."""
+    graph = Graph(executor="processes")
+    graph.add(tasks.logs_more, name="task", kwargs={"text": "a lock"})
+    quiet, refuses = logging.getLogger("a.quiet.child"), Refuses()
+    logging.getLogger("a.child").addFilter(refuses)
+    quiet.disabled = True
+    try:
+        assert graph().ok
+    finally:
+        logging.getLogger("a.child").removeFilter(refuses)
+        quiet.disabled = False
+    assert not caplog.records
+    assert "a filter of the user's" in capfd.readouterr().err
 
 
 def test_a_context_variable_that_nobody_finds() -> None:

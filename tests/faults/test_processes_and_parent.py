@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -221,6 +222,28 @@ def test_fault_88_a_script(method, guarded, tmp_path) -> None:
         timeout=60,
         check=False,
     )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("done True") == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"), [("forkserver", "directory"), ("spawn", "zip")]
+)
+def test_fault_88_an_application(method, kind, tmp_path) -> None:
+    """A directory or zip file that is run, with modules of its own beside."""
+    code = UNGUARDED.replace("EXECUTOR", f"Processes(1, {method!r})")
+    code = f"import warnings\nwarnings.simplefilter('ignore')\n{code}"
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "__main__.py").write_text(
+        code.replace("class Row:", "from beside import limit\n\nclass Row:").replace(
+            "sum(row.value for row in rows)", "sum(row.value for row in rows) + limit"
+        )
+    )
+    (app / "beside.py").write_text("limit = 0\n")
+    if kind == "zip":
+        app = Path(shutil.make_archive(str(tmp_path / "app"), "zip", app))
+    done = python(str(app))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("done True") == 1
 

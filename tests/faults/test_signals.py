@@ -14,6 +14,7 @@ import threading
 import time
 
 import pytest
+from tests_helpers import in_a_script
 
 from syncra import Graph
 
@@ -480,3 +481,28 @@ def test_fault_59_a_run_in_another_thread_or_loop_installs_no_handler() -> None:
     graph.run()
     assert seen[2] != before
     assert os.getpid()
+
+
+IN_AN_INTERPRETER = """
+import sys
+if sys.version_info >= (3, 13):
+    import _interpreters as interpreters
+    made = interpreters.create("legacy")
+else:
+    import _xxsubinterpreters as interpreters
+    made = interpreters.create(isolated=False)
+failed = interpreters.run_string(made, '''
+from syncra import Graph, Sequential
+graph = Graph(executor=Sequential())
+graph.add(lambda: 20, name="half")
+graph.add(lambda half: 2 * half, name="whole", dependencies="half")
+print(graph()["whole"], flush=True)
+''')
+assert not failed, failed
+interpreters.destroy(made)
+"""
+
+
+def test_fault_60_an_interpreter_that_may_not_handle_signals() -> None:
+    """Its main thread is not that of the program, as in some web servers."""
+    assert in_a_script(IN_AN_INTERPRETER) == "40\n"
