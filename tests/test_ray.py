@@ -26,6 +26,7 @@ from tests_clusters import no_leaks, output_of_script, ray_cluster  # noqa: F401
 from tests_helpers import states_of
 from tests_of_clusters import *  # noqa: F403
 from tests_of_clusters import until
+from tests_of_parcels import *  # noqa: F403
 
 from syncra import Graph, Ray
 from syncra.errors import TaskTimeout, VersionMismatch

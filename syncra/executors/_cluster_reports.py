@@ -12,7 +12,7 @@ from .._clock import clock
 from .._loops import is_cancelled_error
 from .._processes import pickles
 from .._remote import Remote
-from ..errors import ExecutorLost, WorkerCrashed
+from ..errors import ExecutorLost, SyncraError, WorkerCrashed
 from ._base import Lane
 from ._crossing import interruption, refusal
 from ._parcels import Flight, Paces, Parcel
@@ -296,6 +296,9 @@ class Reporting(Lane):
             error = ClusterLost(why) if why else error
         if isinstance(error, ClusterLost):
             self._lost = self._lost or str(error)
+        elif len(flights) > 1 and self._is_of_values(parcel, error):
+            self._alone.update(parcel.flights)
+            return  # each by itself shows which value it is
         elif isinstance(error, WorkerDied) and not self._is_to_blame(parcel, flights):
             return  # they are sent again
         elif large is not None and not isinstance(error, (WorkerDied, CancelledError)):
@@ -339,8 +342,20 @@ class Reporting(Lane):
             if parcel.is_withdrawn:
                 return CancelledError(f"{cluster} did not begin with it any more")
 
-            error = CancelledError(f"somebody else has cancelled it on {cluster}")
+            return CancelledError(f"somebody else has cancelled it on {cluster}")
+
+        if self._is_of_values(parcel, error):
+            return refusal(name, cluster, "argument", error, "")
+
         return error
+
+    @staticmethod
+    def _is_of_values(parcel: Parcel, error: BaseException) -> bool:
+        """Return whether a worker did not get at the large values of a parcel."""
+        if parcel.worker or not parcel.needs or is_cancelled_error(error):
+            return False
+
+        return not isinstance(error, (SyncraError, WorkerDied, ClusterLost))
 
     def _lost_error(self, name: str) -> ExecutorLost:
         cluster = self._cluster.name

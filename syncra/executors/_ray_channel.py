@@ -160,9 +160,14 @@ class Channel:
         except OSError:
             return
 
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer = Peer(connection)
-        connection.sendall(peer.nonce)
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall(peer.nonce)
+        except OSError:  # it has gone away at once
+            connection.close()
+            return
+
         self._selector.register(connection, EVENT_READ, peer)
 
     def _drop(self, peer: Peer) -> None:
