@@ -271,6 +271,25 @@ def test_fault_135_a_worker_that_is_killed(engine, tmp_path) -> None:
     assert began.read_text("utf-8").isdigit()  # once
 
 
+@pytest.mark.parametrize("behind", [False, True])
+def test_fault_135_who_of_those_that_travel_together(engine, tmp_path, behind) -> None:
+    """Has killed their worker is told; the others are sent again, one by one."""
+    given = {"path": str(tmp_path / "ran")}
+    graph = Graph(executor=engine, on_error="continue")
+    last: list[str] = []
+    for place in range(6):
+        kwargs = {**given, "is_bad": place == 5 and behind}
+        graph.add(functions.die_if, name=f"in row {place}", kwargs=kwargs, after=last)
+        last = [f"in row {place}"]
+    for place in range(0 if behind else 8):
+        kwargs = {**given, "is_bad": place == 3}
+        graph.add(functions.die_if, name=f"{place}", kwargs=kwargs, after=last)
+    run = graph()
+    assert list(run.errors) == (last if behind else ["3"])
+    assert all(isinstance(error, WorkerCrashed) for error in run.errors.values())
+    assert set(states_of(run).values()) == {"succeeded", "failed"}
+
+
 def test_fault_137_other_code_on_a_worker(
     engine, everywhere, tmp_path, monkeypatch
 ) -> None:

@@ -91,7 +91,7 @@ def quick_ones(graph: Graph, function: Any, first: dict[str, Any]) -> str:
 
 def check_that_only_one_fails(graph: Graph, name: str, path: str) -> None:
     run = graph.run(on_error="continue")
-    assert list(run.errors) == [name]
+    assert list(run.errors) == [name], dict(run.errors)
     error = run.errors[name]
     assert isinstance(error, SerializationError)
     assert (error.task, error.stage, error.path) == (name, "argument", path)

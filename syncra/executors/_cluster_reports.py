@@ -296,9 +296,8 @@ class Reporting(Lane):
             error = ClusterLost(why) if why else error
         if isinstance(error, ClusterLost):
             self._lost = self._lost or str(error)
-        elif len(flights) > 1 and self._is_of_values(parcel, error):
-            self._alone.update(parcel.flights)
-            return  # each by itself shows which value it is
+        elif self._is_of_values(parcel, error) and not self._is_alone(parcel):
+            return  # they are sent again
         elif isinstance(error, WorkerDied) and not self._is_to_blame(parcel, flights):
             return  # they are sent again
         elif large is not None and not isinstance(error, (WorkerDied, CancelledError)):
@@ -317,11 +316,19 @@ class Reporting(Lane):
                 self._again[flight.task] = times + 1
             return max(again, default=0) >= MOST_SENT
 
-        if len(flights) < 2:
+        return self._is_alone(parcel)
+
+    def _is_alone(self, parcel: Parcel) -> bool:
+        """Return whether the end of a parcel is due to the one task that it has left.
+
+        If it is due to one of several, each shows by itself which one.
+        """
+        ahead = [task for task in parcel.planned if self._planned.get(task) is parcel]
+        unknown = [*parcel.flights, *ahead]
+        if len(unknown) < 2:
             return True
 
-        # One of them; which one, each shows by itself.
-        self._alone.update(flight.task for flight in flights)
+        self._alone.update(unknown)
         return False
 
     def _error_of(
