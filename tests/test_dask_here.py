@@ -16,6 +16,7 @@ import tests_dask as functions
 from tests_clusters import no_leaks  # noqa: F401
 from tests_helpers import states_of
 from tests_of_clusters import (
+    test_a_result_that_cannot_leave_its_worker,  # noqa: F401
     test_what_waits_behind_a_failure_never_runs,  # noqa: F401
     until,
 )

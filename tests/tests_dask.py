@@ -202,8 +202,8 @@ def die_if(is_bad: bool, path: str) -> int:
     return 1
 
 
-def lock_alone() -> threading.Lock:
-    return threading.Lock()
+def one_lock() -> list[object]:
+    return [threading.Lock()]
 
 
 def interrupt() -> None:

@@ -127,13 +127,14 @@ def test_what_cannot_travel_costs_its_own_task(engine) -> None:
     assert run.errors["argument"].path == "data['a']"
 
 
-def test_a_large_result_that_cannot_leave_its_worker(engine) -> None:
+@pytest.mark.parametrize("make", [functions.much_with_lock, functions.one_lock])
+def test_a_result_that_cannot_leave_its_worker(engine, make) -> None:
     """Costs its own task too, where the engine has to send it; or is never sent."""
     graph = Graph(executor=engine, on_error="continue")
-    graph.add(functions.much_with_lock)
-    graph.add(functions.length, dependencies="much_with_lock")
+    graph.add(make, name="make")
+    graph.add(functions.length, dependencies="make")
     run = graph()
-    error = run.errors.get("much_with_lock")
+    error = run.errors.get("make")
     assert error is None or isinstance(error, SerializationError)
     assert (run.records["length"].state == "succeeded") == (error is None)
 

@@ -296,9 +296,7 @@ class Reporting(Lane):
             error = ClusterLost(why) if why else error
         if isinstance(error, ClusterLost):
             self._lost = self._lost or str(error)
-        elif self._is_of_values(parcel, error) and not self._is_alone(parcel):
-            return  # they are sent again
-        elif isinstance(error, WorkerDied) and not self._is_to_blame(parcel, flights):
+        elif not self._is_final(parcel, flights, error):
             return  # they are sent again
         elif large is not None and not isinstance(error, (WorkerDied, CancelledError)):
             name, cluster = self._work.name_of(large[0]), self._cluster.name
@@ -307,6 +305,15 @@ class Reporting(Lane):
         parcel.flights.clear()
         for flight in flights:
             self._fail(flight, self._error_of(flight, parcel, error))
+
+    def _is_final(
+        self, parcel: Parcel, flights: Sequence[Flight], error: BaseException
+    ) -> bool:
+        """Return whether what has ended a parcel is what becomes of its tasks."""
+        if isinstance(error, WorkerDied):
+            return self._is_to_blame(parcel, flights)
+
+        return not self._is_of_values(parcel, error) or self._is_alone(parcel)
 
     def _is_to_blame(self, parcel: Parcel, flights: Sequence[Flight]) -> bool:
         """Return whether a task of a parcel is why its worker has died."""
