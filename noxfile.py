@@ -108,8 +108,8 @@ def run_tests(
 
 #: Each engine in a process of its own.
 ON_CLUSTERS = [
-    (f"tests/test_{engine}.py", f"tests/test_{engine}_contract.py")
-    for engine in ("dask", "ray")
+    ("tests/test_dask.py", "tests/test_dask_contract.py", "tests/test_dask_here.py"),
+    ("tests/test_ray.py", "tests/test_ray_contract.py"),
 ]
 
 

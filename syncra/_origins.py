@@ -126,10 +126,21 @@ class Origins:
     def context_of(self, task: int) -> Context:
         """Return a new context that knows the present attempt at a task."""
         context = self._context.copy()
-        attempt = 1 + len(self._past.get(task, ()))
-        origin = Origin(self._graph, self._run_id, self._names[task], attempt)
-        context.run(current.set, origin)
+        context.run(current.set, self._origin_of(task))
         return context
+
+    def marked(self, task: int) -> Baggage:
+        """Return what marks the present attempt at a task where no `context_of` is."""
+        return current_is, self._origin_of(task)
+
+    def _origin_of(self, task: int) -> Origin:
+        attempt = 1 + len(self._past.get(task, ()))
+        return Origin(self._graph, self._run_id, self._names[task], attempt)
+
+
+def current_is(origin: Origin) -> None:
+    """Mark the present context."""
+    current.set(origin)
 
 
 def is_scope(observer: object) -> bool:

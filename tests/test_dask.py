@@ -38,6 +38,7 @@ from syncra.errors import (
     ExecutorLost,
     TaskTimeout,
     VersionMismatch,
+    WorkerCrashed,
 )
 from syncra.executors import _dask_cluster, _same_code
 
@@ -218,6 +219,24 @@ def test_resources_are_taken() -> None:
                 graph.add(functions.meets_another, name=name, kwargs=given)
             met[key] = set(graph().values())
     assert met == {0: {True}, 1: {False}}
+
+
+def test_fault_135_a_cluster_that_tries_again_by_itself(tmp_path) -> None:
+    """What has killed its worker: the first time is the end of the attempt."""
+    path = tmp_path / "died"
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address=None
+        ) as workers,
+        Dask(workers) as cluster,
+    ):
+        graph = Graph(executor=cluster, on_error="continue")
+        graph.add(functions.die_once, kwargs={"path": str(path)})
+        graph.add(functions.number, after="die_once", trigger="all_done")
+        run = graph()
+    assert isinstance(run.errors["die_once"], WorkerCrashed)
+    assert len(run.records["die_once"].attempts) == 1
+    assert run["number"] == 20
 
 
 def test_fault_136_workers_that_are_not_replaced(monkeypatch) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import pickle
 import subprocess
 import threading
 import time
 from contextvars import ContextVar
 from pathlib import Path
 
-from syncra import Context
+from syncra import Context, task
 
 #: Bytes of a result that is not to travel for nothing.
 MUCH = 200_000_000
@@ -167,3 +168,76 @@ def meets_another(limit: float) -> bool:
         return False
 
     return True
+
+
+# What small tasks that travel together are made of.
+
+
+@task
+def decorated(number: int) -> int:
+    return number + 2
+
+
+def is_a_vowel(letter: str) -> bool:
+    return letter in {"a", "e", "i", "o", "u"}
+
+
+def both(first: bytes, second: bytes) -> int:
+    return len(first) + len(second)
+
+
+def text(letter: str, count: int) -> str:
+    return letter * count
+
+
+def nap(seconds: float, after: object = None) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def die_if(is_bad: bool, path: str) -> int:
+    note(path)
+    if is_bad:
+        os._exit(3)
+    return 1
+
+
+def one_lock() -> list[object]:
+    return [threading.Lock()]
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def fail_with(data: bytes, part: bytes) -> None:
+    raise ValueError(len(data) + len(part))
+
+
+def set_colour(name: str) -> None:
+    colour.set(name)
+
+
+def refuse() -> object:
+    raise ValueError("it cannot be rebuilt")
+
+
+class Unloadable:
+    """Be what can be sent, and not be rebuilt where it arrives."""
+
+    def __init__(self, size: int) -> None:
+        self.data = bytes(size)
+
+    def __reduce__(self) -> object:
+        return refuse, (), self.__dict__
+
+
+class Block(bytearray):
+    """Have data that a pickle may leave beside it, as arrays do."""
+
+    def __reduce_ex__(self, protocol: object) -> object:
+        return Block, (pickle.PickleBuffer(self),)
+
+
+def block(size: int) -> Block:
+    return Block(size)

@@ -127,13 +127,14 @@ def test_what_cannot_travel_costs_its_own_task(engine) -> None:
     assert run.errors["argument"].path == "data['a']"
 
 
-def test_a_large_result_that_cannot_leave_its_worker(engine) -> None:
+@pytest.mark.parametrize("make", [functions.much_with_lock, functions.one_lock])
+def test_a_result_that_cannot_leave_its_worker(engine, make) -> None:
     """Costs its own task too, where the engine has to send it; or is never sent."""
     graph = Graph(executor=engine, on_error="continue")
-    graph.add(functions.much_with_lock)
-    graph.add(functions.length, dependencies="much_with_lock")
+    graph.add(make, name="make")
+    graph.add(functions.length, dependencies="make")
     run = graph()
-    error = run.errors.get("much_with_lock")
+    error = run.errors.get("make")
     assert error is None or isinstance(error, SerializationError)
     assert (run.records["length"].state == "succeeded") == (error is None)
 
@@ -269,6 +270,25 @@ def test_fault_135_a_worker_that_is_killed(engine, tmp_path) -> None:
     assert isinstance(run.errors["tell_process_and_wait"], WorkerCrashed)
     assert len(run) == 6
     assert began.read_text("utf-8").isdigit()  # once
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_fault_135_who_of_those_that_travel_together(engine, tmp_path, behind) -> None:
+    """Has killed their worker is told; the others are sent again, one by one."""
+    given = {"path": str(tmp_path / "ran")}
+    graph = Graph(executor=engine, on_error="continue")
+    last: list[str] = []
+    for place in range(6):
+        kwargs = {**given, "is_bad": place == 5 and behind}
+        graph.add(functions.die_if, name=f"in row {place}", kwargs=kwargs, after=last)
+        last = [f"in row {place}"]
+    for place in range(0 if behind else 8):
+        kwargs = {**given, "is_bad": place == 3}
+        graph.add(functions.die_if, name=f"{place}", kwargs=kwargs, after=last)
+    run = graph()
+    assert list(run.errors) == (last if behind else ["3"])
+    assert all(isinstance(error, WorkerCrashed) for error in run.errors.values())
+    assert set(states_of(run).values()) == {"succeeded", "failed"}
 
 
 def test_fault_137_other_code_on_a_worker(

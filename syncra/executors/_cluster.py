@@ -21,7 +21,6 @@ and keeps the one large value that it may return. The rest is here:
 from __future__ import annotations
 
 import pickle
-import sys
 from _weakref import ref
 from concurrent.futures import CancelledError
 from math import ceil
@@ -40,6 +39,7 @@ from ._parcels import (
     Reads,
     can_be_planned,
 )
+from ._remote_work import this_process
 from ._same_code import code_of
 
 TYPE_CHECKING = False
@@ -127,9 +127,9 @@ class ClusterLane(Sending):
         self._post(self._forget)
 
     def _settled(self, tasks: Sequence[int]) -> None:
-        if self._reads is not None:
-            for slot in self._reads.settled(tasks):
-                self._sent.pop(slot, None)
+        assert self._reads is not None
+        for slot in self._reads.settled(tasks):
+            self._sent.pop(slot, None)
 
     # The desk: ending what is to end.
 
@@ -169,10 +169,7 @@ class ClusterLane(Sending):
         ):
             return
 
-        parcel.is_counted = False
-        if not parcel.worker and parcel.handle is not None:
-            parcel.is_withdrawn = True
-            self._cluster.withdraw(parcel.handle)
+        parcel.is_counted = False  # what has not begun was taken back before
 
     def _forget(self) -> None:
         """Let go of everything at the end of the run."""
@@ -229,17 +226,19 @@ class ClusterLane(Sending):
 
     def _packed_settings(self) -> bytes:
         """Return what surrounds each task, as it travels."""
+        from .._processes.logs import levels
         from .processes import packed_variables
 
         variables = packed_variables(
             self._work.context, self._variables, self._cluster.name
         )
-        levels: dict[str, int] | None = None
-        if "logging" in sys.modules:
-            from .._processes.logs import levels as levels_of_loggers
 
-            levels = levels_of_loggers() if self._cluster.sends_levels else {}
-        return pickle.dumps({"variables": variables, "levels": levels})
+        found = {
+            "variables": variables,
+            "levels": levels() if self._cluster.sends_levels else {},
+            "process": this_process(),
+        }
+        return pickle.dumps(found)
 
     def _has_room(self) -> bool:
         if self._waiting and self._lost:

@@ -12,7 +12,7 @@ from .._clock import clock
 from .._loops import is_cancelled_error
 from .._processes import pickles
 from .._remote import Remote
-from ..errors import ExecutorLost, WorkerCrashed
+from ..errors import ExecutorLost, SyncraError, WorkerCrashed
 from ._base import Lane
 from ._crossing import interruption, refusal
 from ._parcels import Flight, Paces, Parcel
@@ -296,7 +296,7 @@ class Reporting(Lane):
             error = ClusterLost(why) if why else error
         if isinstance(error, ClusterLost):
             self._lost = self._lost or str(error)
-        elif isinstance(error, WorkerDied) and not self._is_to_blame(parcel, flights):
+        elif not self._is_final(parcel, flights, error):
             return  # they are sent again
         elif large is not None and not isinstance(error, (WorkerDied, CancelledError)):
             name, cluster = self._work.name_of(large[0]), self._cluster.name
@@ -306,6 +306,15 @@ class Reporting(Lane):
         for flight in flights:
             self._fail(flight, self._error_of(flight, parcel, error))
 
+    def _is_final(
+        self, parcel: Parcel, flights: Sequence[Flight], error: BaseException
+    ) -> bool:
+        """Return whether what has ended a parcel is what becomes of its tasks."""
+        if isinstance(error, WorkerDied):
+            return self._is_to_blame(parcel, flights)
+
+        return not self._is_of_values(parcel, error) or self._is_alone(parcel)
+
     def _is_to_blame(self, parcel: Parcel, flights: Sequence[Flight]) -> bool:
         """Return whether a task of a parcel is why its worker has died."""
         if not parcel.worker:  # it was waiting there
@@ -314,11 +323,19 @@ class Reporting(Lane):
                 self._again[flight.task] = times + 1
             return max(again, default=0) >= MOST_SENT
 
-        if len(flights) < 2:
+        return self._is_alone(parcel)
+
+    def _is_alone(self, parcel: Parcel) -> bool:
+        """Return whether the end of a parcel is due to the one task that it has left.
+
+        If it is due to one of several, each shows by itself which one.
+        """
+        ahead = [task for task in parcel.planned if self._planned.get(task) is parcel]
+        unknown = [*parcel.flights, *ahead]
+        if len(unknown) < 2:
             return True
 
-        # One of them; which one, each shows by itself.
-        self._alone.update(flight.task for flight in flights)
+        self._alone.update(unknown)
         return False
 
     def _error_of(
@@ -339,8 +356,20 @@ class Reporting(Lane):
             if parcel.is_withdrawn:
                 return CancelledError(f"{cluster} did not begin with it any more")
 
-            error = CancelledError(f"somebody else has cancelled it on {cluster}")
+            return CancelledError(f"somebody else has cancelled it on {cluster}")
+
+        if self._is_of_values(parcel, error):
+            return refusal(name, cluster, "argument", error, "")
+
         return error
+
+    @staticmethod
+    def _is_of_values(parcel: Parcel, error: BaseException) -> bool:
+        """Return whether a worker did not get at the large values of a parcel."""
+        if parcel.worker or not parcel.needs or is_cancelled_error(error):
+            return False
+
+        return not isinstance(error, (SyncraError, WorkerDied, ClusterLost))
 
     def _lost_error(self, name: str) -> ExecutorLost:
         cluster = self._cluster.name

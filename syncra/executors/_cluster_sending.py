@@ -29,7 +29,7 @@ class Sending(Reporting):
         super().__init__(index, cluster)
         #: What surrounds tasks of the run, pickled.
         self._settings = b""
-        #: Slots whose values fit into a message.
+        #: Slots whose values go with each parcel: they fit into a message.
         self._small: set[int] = set()
         #: Parcels that wait for a value to be put on the cluster, by slot.
         self._awaited: dict[int, list[Parcel]] = {}
@@ -66,24 +66,25 @@ class Sending(Reporting):
         """Put a value on the cluster, in a thread of its own."""
         try:
             handle = self._cluster.put(self._work.values[slot])
-        except BaseException as error:
-            self._post(self._has_not_put, slot, error)
+        except BaseException:
+            self._post(self._has_not_put, slot)
         else:
             self._post(self._has_put, slot, handle)
 
     def _has_put(self, slot: int, handle: Any) -> None:
         self._sent[slot] = Remote(self._cluster, handle, "a value from here")
+        self._send_those_with(slot)
+
+    def _has_not_put(self, slot: int) -> None:
+        # It goes with each of its readers, which tells what is wrong with it.
+        self._small.add(slot)
+        self._send_those_with(slot)
+
+    def _send_those_with(self, slot: int) -> None:
         for parcel in self._awaited.pop(slot, ()):
             parcel.lacks.discard(slot)
             if not parcel.lacks:
                 self._send(parcel)
-
-    def _has_not_put(self, slot: int, error: BaseException) -> None:
-        why = self._cluster.lost()
-        if why:
-            error = ClusterLost(why)
-        for parcel in self._awaited.pop(slot, ()):
-            self._has_ended(parcel, error)
 
     def _send(self, parcel: Parcel) -> None:
         work, cluster = self._work, self._cluster
@@ -121,7 +122,7 @@ class Sending(Reporting):
         """Pack the tasks of a parcel, but for those that cannot go."""
         work, sent = self._work, self._sent
         assert self._reads is not None
-        packer = Packer(work, self._cluster.name, self._cluster.key)
+        packer = Packer(work, self._cluster.name)
         positions: dict[int, int] = {}
         for task in parcel.tasks:
             is_planned = task in parcel.planned

@@ -22,7 +22,7 @@ from ..errors import SerializationError, TaskCancelled
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import Task
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextvars import Context
     from types import TracebackType
     from typing import Any
@@ -135,12 +135,7 @@ class Call:
 
     def _packed_baggage(self) -> bytes:
         """Return what is to be done there before, pickled; b"" if that is nothing."""
-        found = self._baggage(self._context) if self._baggage is not None else []
-        try:
-            return pickle.dumps(found) if found else b""
-        except Exception:
-            _warn_of_observer()
-            return b""
+        return packed_baggage(self._baggage(self._context) if self._baggage else ())
 
 
 class RemoteCall:
@@ -305,6 +300,18 @@ def _run(
     import asyncio
 
     return asyncio.run(reachable(value, call.runs_as if call else _nobody))
+
+
+def packed_baggage(baggage: Sequence[Baggage]) -> bytes:
+    """Return what observers want to be called elsewhere, pickled; b"" if nothing.
+
+    What cannot be pickled does not change the task.
+    """
+    try:
+        return pickle.dumps(baggage) if baggage else b""
+    except Exception:
+        _warn_of_observer()
+        return b""
 
 
 def prepared(baggage: bytes) -> Context:

@@ -89,7 +89,8 @@ class DaskConnection:
         distributed = import_distributed()
         given = self._given
         if isinstance(given, distributed.Client):
-            if given.asynchronous:
+            # `asynchronous` itself says whether we are in its loop at this moment.
+            if getattr(given, "_asynchronous", False):
                 raise ValueError(
                     "an asynchronous Client only works in its own event loop: give "
                     "Dask() the address of its scheduler"
@@ -242,7 +243,7 @@ class DaskCluster:
 
     def get(self, handle: Any) -> Any:
         client = self._client
-        if client is None or client.status != "running":
+        if client.status != "running":
             raise ExecutorLost(
                 "the value was left on Dask, which has been closed since: name its "
                 "task in keep=, or read it before",
@@ -259,9 +260,6 @@ class DaskCluster:
 
     def lost(self) -> str:
         client, connection = self._client, self._connection
-        if client is None:
-            return ""
-
         if client.status != "running":
             return f"its client is {client.status}"
 

@@ -10,8 +10,7 @@ from types import FunctionType
 from .._calls import fetched, slots_of
 from .._processes import pickles
 from .._remote import Remote, RemotePart
-from ..errors import MissingExtraError
-from ._crossing import refusal
+from ._crossing import packed_baggage, refusal
 from ._remote_work import Item, given
 from ._same_code import VERSIONS, code_of, digest_of
 from ._small_pickles import SMALL, small_pickle
@@ -36,6 +35,14 @@ class Ahead:
         self.position = position
 
 
+#: What stands for values that are on the cluster, or will be.
+_STAND_INS = {Remote, RemotePart, Ahead}
+
+
+def _stands_in(value: object) -> bool:
+    return value.__class__ in _STAND_INS
+
+
 class View:
     """Show the values of a run as a cluster gets them: some by what stands for them."""
 
@@ -55,13 +62,11 @@ class Packer:
     Parameters:
         work: the run.
         cluster: what the cluster is called.
-        key: what values on the same cluster have in common.
     """
 
-    def __init__(self, work: Work, cluster: str, key: object) -> None:
+    def __init__(self, work: Work, cluster: str) -> None:
         self._work = work
         self._cluster = cluster
-        self._key = key
         #: The large values that go along, in the order of their numbers.
         self.needs: list[Any] = []
         self._numbers: dict[int, int] = {}
@@ -97,18 +102,17 @@ class Packer:
             view: Any = View(work.values, instead)
             arguments = fetched(work.arguments[task], view)
             packed = self._dumps(arguments)
-        except MissingExtraError:
-            raise
         except BaseException as error:
             path = ""
             if stage == "argument":
-                path = pickles.culprit_among(function, arguments)
+                own = tuple(None if _stands_in(one) else one for one in arguments)
+                path = pickles.culprit_among(function, own)
             raise refusal(name, self._cluster, stage, error, path) from error
 
         baggage = b""
         if work.origins is not None:
-            found = work.origins.begin_elsewhere(task)
-            baggage = pickle.dumps(found) if found else b""
+            mark = work.origins.marked(task)  # for a worker that is this very process
+            baggage = packed_baggage([*work.origins.begin_elsewhere(task), mark])
         self.items.append(Item(number, packed, tuple(before), is_to_travel, baggage))
 
     def sealed(self, stops: bool, budget: float, settings: bytes) -> bytes:
@@ -147,11 +151,6 @@ class Packer:
             value = value.whole
         if value.__class__ is Ahead:
             return given, ("results", value.position, part)
-
-        if value.store.key != self._key:
-            # Of another cluster, by way of here.
-            found = value.fetch()
-            return _same, (found,)
 
         number = self._numbers.get(id(value))
         if number is None:
@@ -228,10 +227,8 @@ def _make_pickler() -> Any:
 
         def reducer_override(self, value: Any) -> Any:
             kind = type(value)
-            if kind is Remote or kind is RemotePart or kind is Ahead:
-                if self._refer is None:
-                    return NotImplemented
-
+            if kind in _STAND_INS:
+                assert self._refer is not None
                 return self._refer(value)
 
             if kind is FunctionType:

@@ -138,7 +138,7 @@ class RayCluster:
         self._connection = connection
         self._options = options
         self.sends_levels = False
-        self._link: Link | None = None
+        self._link: Link  # from `connect` on, which is called first
         self._remote: Any = None
 
     def connect(self) -> None:
@@ -152,11 +152,7 @@ class RayCluster:
         )
 
     def workers(self) -> int:
-        link = self._link
-        if link is None:
-            return 1
-
-        options = self._options
+        link, options = self._link, self._options
         wanted = {
             "CPU": options.get("num_cpus", 1),
             "GPU": options.get("num_gpus", 0),
@@ -178,7 +174,7 @@ class RayCluster:
         ended: Callable[[BaseException | None], object],
     ) -> Any:
         link = self._link
-        if link is None or link.lost:
+        if link.lost:
             raise ConnectionError("Ray is not there")
 
         if any(need.link is not link for need in needs):
@@ -206,15 +202,13 @@ class RayCluster:
         link.cancel_later(handle.token, handle.reference, force=True)
 
     def tell(self, address: str, token: str, positions: Sequence[int]) -> None:
-        link = self._link
-        if link is not None:
-            link.channel.tell(address, token, positions)
+        self._link.channel.tell(address, token, positions)
 
     def put(self, value: Any) -> Any:
         import ray
 
         link = self._link
-        if link is None or link.lost:
+        if link.lost:
             raise ConnectionError("Ray is not there")
 
         return Held(link, ray.put(packed(value)))
@@ -241,7 +235,7 @@ class RayCluster:
             ) from error
 
     def lost(self) -> str:
-        return "" if self._link is None else self._link.lost
+        return self._link.lost
 
 
 def _done(

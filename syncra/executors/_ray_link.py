@@ -191,9 +191,6 @@ class Link:
 
             raise
         except ConnectionError as error:
-            if isinstance(error, ExecutorLost):
-                raise
-
             text = f"no Ray cluster answers at {self._wanted}: {error}"
             raise ExecutorLost(text, "Ray") from error
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 from contextvars import Context, ContextVar
+from os import getpid, urandom
 from threading import Lock, local
 from time import monotonic
 from types import CoroutineType
@@ -111,6 +112,7 @@ class Report:
                 self._send(pickle.dumps(news), is_first)
 
 
+_MARK = urandom(16)
 #: The parcels that are being worked on in this process, by token.
 _opened: dict[str, Opened] = {}
 #: By their pickle, and the digest of their code where the run is.
@@ -120,6 +122,11 @@ _settings: dict[bytes, Context] = {}
 _given = local()
 #: The parcel whose task's code runs.
 _present: ContextVar[Opened | None] = ContextVar("syncra_parcel", default=None)
+
+
+def this_process() -> tuple[bytes, int]:
+    """Return what tells this process from all others, on whatever machine."""
+    return _MARK, getpid()  # which another one has that was forked from it
 
 
 def tell(token: str, positions: Iterable[int]) -> None:
@@ -338,15 +345,15 @@ def _context(settings: bytes) -> Context:
     context = _settings.get(settings)
     if context is None:
         context = Context()
-        if settings:
-            found = pickle.loads(settings)
-            for (module, name), packed in found["variables"]:
-                variable = pickles.unwrapped(module, name, 0)
-                context.run(variable.set, pickle.loads(packed))
-            if found["levels"] is not None:
-                from .._processes.logs import forward
+        found = pickle.loads(settings)
+        for (module, name), packed in found["variables"]:
+            variable = pickles.unwrapped(module, name, 0)
+            context.run(variable.set, pickle.loads(packed))
+        # Where the worker is the program itself, its loggers have each record already.
+        if found["process"] != this_process():
+            from .._processes.logs import forward
 
-                forward(_send_record, found["levels"])
+            forward(_send_record, found["levels"])
         if len(_settings) >= _MOST_KNOWN:
             _settings.clear()
         _settings[settings] = context
