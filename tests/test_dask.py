@@ -47,9 +47,10 @@ LIMIT = 0.2
 
 @pytest.fixture
 def dask(cluster) -> Iterator[Dask]:
-    """Give the cluster, and make it free again."""
+    """Give the cluster, and make it free again, with both of its workers."""
     yield cluster
     free_workers(cluster)
+    cluster.client.wait_for_workers(2, timeout=60)
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from .._remote import Remote
 from ..errors import ExecutorLost, SyncraError, WorkerCrashed
 from ._base import Lane
 from ._crossing import interruption, refusal
-from ._parcels import Flight, Paces, Parcel
+from ._parcels import PARCEL_TASKS, Flight, Paces, Parcel
 from ._pool import start_thread
-from ._remote_work import BEGUN, END, ERROR, LARGE, LOG, VALUE
+from ._remote_work import BEGUN, END, ERROR, LARGE, LOG, VALUE, begun_by
 from ._same_code import code_of
 
 TYPE_CHECKING = False
@@ -173,6 +173,8 @@ class Reporting(Lane):
                     call, *given = self._inbox.popleft()
                     if not self._is_forgotten:
                         call(*given)
+                    elif call == self._has_news:
+                        self._end_late(*given)
                     del call, given
                 if not self._is_forgotten:
                     self._pump()
@@ -197,6 +199,10 @@ class Reporting(Lane):
     # News of a parcel.
 
     def _has_news(self, parcel: Parcel, message: bytes) -> None:
+        if parcel.is_withdrawn and parcel.is_ended:
+            self._end_late(parcel, message)
+            return
+
         for kind, position, *facts in pickle.loads(message):
             if kind == BEGUN:
                 self._has_begun(parcel, *facts)
@@ -211,6 +217,14 @@ class Reporting(Lane):
                 self._has_outcome(parcel, parcel.tasks[position], kind, facts)
         if parcel.is_reported and parcel.is_ended:
             self._close(parcel)
+
+    def _end_late(self, parcel: Parcel, message: bytes) -> None:
+        """Have a parcel end that was begun with just when it was taken back.
+
+        Its engine does the same with what it hears from then on.
+        """
+        for address in begun_by(message):
+            self._cluster.tell(address, parcel.token, range(PARCEL_TASKS))
 
     def _has_begun(self, parcel: Parcel, worker: str, address: str) -> None:
         if parcel.worker:
