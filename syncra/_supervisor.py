@@ -258,7 +258,12 @@ class Supervisor:
         """Ask a running task to end; return whether that can be asked of it."""
         # Known before it happens: a thread may tell of its end without the lock.
         self._interrupted.add(task)
-        asked = self._lane_of(task).interrupt(task, self._worker_of(task))
+        try:
+            asked = self._lane_of(task).interrupt(task, self._worker_of(task))
+        except Exception as error:
+            # It is somebody else's executor. Nobody shall wait for ever because of it.
+            asked = False
+            self.engine.interruption = self.engine.interruption or error
         if not asked:
             self._interrupted.discard(task)
         return asked

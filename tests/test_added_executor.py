@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import test_wiring
 from conftest import Runner, awaited, blocking, with_asyncio
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
+
+from syncra import Graph
 
 PAGE = Path(__file__).parent.parent / "docs" / "how-to" / "add-an-executor.md"
 
@@ -61,3 +64,40 @@ for module in (test_run, test_failure, test_wiring, test_limits_and_order):
     for name, found in vars(module).items():
         if name not in globals() and of_contract(found):
             globals()[name] = found
+
+
+class CannotInterrupt(FreshThreads):  # type: ignore[misc,valid-type]
+    """Be at fault whenever a task is to end."""
+
+    def open(self, index: int, in_loop: bool) -> Any:
+        lane = super().open(index, in_loop)
+
+        def interrupt(task: int, worker: object) -> bool:
+            raise LookupError("no such thread")
+
+        lane.interrupt = interrupt
+        return lane
+
+
+@pytest.mark.parametrize("ends", ["limit", "cancel"])
+def test_an_executor_that_cannot_interrupt_hangs_no_run(ends: str) -> None:
+    """The task is given up, and what went wrong is raised at the end."""
+    graph = Graph("g", executor=CannotInterrupt())
+    began, go = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        began.set()
+        go.wait(30)
+
+    graph.add(wait, timeout=0.1 if ends == "limit" else None)
+    run = graph.start(grace=0.1)
+    try:
+        assert began.wait(30)
+        if ends == "cancel":
+            run.cancel()
+        assert run.wait(30)
+        with pytest.raises(BaseExceptionGroup) as caught:
+            run.raise_for_errors()
+        assert caught.group_contains(LookupError, match="no such thread")
+    finally:
+        go.set()
