@@ -195,6 +195,7 @@ def test_commands_of_the_page(command: str, tmp_path: Path) -> None:
     assert found == code
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("command", BY_SYNCRA)
 def test_commands_of_syncra_on_the_page(command: str, tmp_path: Path) -> None:
     """Each script's graph is found, with inputs that a shell can give."""

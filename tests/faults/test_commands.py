@@ -193,6 +193,7 @@ PIECES += ["<<", "a", "echo ", "$(", "${{", "((", "$'", "=", "{x}", "{x}", "{x}"
 BREAKS_OUT = ["$(touch {c})", "';touch {c};'", "\ntouch {c}\n", "\\';touch {c};\\'"]
 
 
+@pytest.mark.one_python
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(PIECES), max_size=12), st.sampled_from(BREAKS_OUT))
 def test_fault_113_no_accepted_text_lets_a_value_out(
