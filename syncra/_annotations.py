@@ -117,14 +117,14 @@ def plain(annotation: object) -> Any:
             return annotation
 
 
-def is_needed(annotation: object) -> bool | None:
-    """Return whether a field is needed, as its annotation says; None if it does not."""
+def is_needed(annotation: object, otherwise: bool) -> bool:
+    """Return whether a field is needed, as its annotation says, or as is said here."""
     while (qualifier := _qualifier(annotation)) in _QUALIFIERS:
         if qualifier in ("NotRequired", "Required"):
             return qualifier == "Required"
 
         annotation = typing.get_args(annotation)[0]
-    return None
+    return otherwise
 
 
 def _qualifier(annotation: object) -> str:

@@ -278,12 +278,9 @@ def _fields_of(origin: Any) -> tuple[dict[str, object], list[str]]:
 
     if is_typeddict(origin):
         # Python sees neither Required nor NotRequired in annotations that are strings.
-        needed = {name: is_needed(kind) for name, kind in kinds.items()}
         known = origin.__required_keys__
         return kinds, [
-            name
-            for name in kinds
-            if needed[name] or (needed[name] is None and name in known)
+            name for name, kind in kinds.items() if is_needed(kind, name in known)
         ]
 
     if not dataclasses.is_dataclass(origin):  # a named tuple

@@ -35,8 +35,7 @@ class Parts:
         self._awaited: dict[Worker, ref[Engine]] = {}
         #: The parts of the run that this one is a part of.
         self.whole: Parts | None = None
-        around = _current.get(None) if is_part else None
-        outer: Engine | None = around() if around is not None else None
+        outer = _engine_here() if is_part else None
         if outer is not None:
             self.whole = outer.parts
             outer.parts.add(engine)
@@ -84,11 +83,16 @@ class Parts:
 
 def cancel_awaited_by(thread: str) -> None:
     """Cancel the run that a thread waits for, if it is part of the present one."""
-    around = _current.get(None)
-    outer = around() if around is not None else None
+    outer = _engine_here()
     part = outer.parts.awaited_by(thread) if outer is not None else None
     if part is not None:
         part.cancel()
+
+
+def _engine_here() -> Engine | None:
+    """Return the run that the running code is part of, as long as that lives."""
+    around = _current.get(None)
+    return around() if around is not None else None
 
 
 def _is_alive(engine: ref[Engine]) -> bool:

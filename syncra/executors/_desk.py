@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .._calls import fetched
 from .._clock import clock
-from .._processes import Unpicklable, idle, pickles, wire
+from .._processes import idle, pickles, wire
 from .._processes.births import ended_by
 from .._processes.child import Died, Quiet
 from ..errors import SerializationError, TaskCancelled, WorkerCrashed
@@ -141,10 +141,6 @@ class Desk(Lane):
                     task = self._failed(task, self._crash_of(task, death))
             except OSError as error:
                 task = self._cannot_begin(task, error)
-            except Unpicklable as error:
-                cause = error.__cause__ or error
-                refused = self._refused(task, error.stage, cause, error.path)
-                task = self._failed(task, refused)
             except BaseException as error:
                 task = self._failed(task, error)
             else:

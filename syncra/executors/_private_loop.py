@@ -41,13 +41,13 @@ class OnPrivateLoop:
 def run_here(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine to its end on the private loop of this thread."""
     if asyncio._get_running_loop() is not None:
-        return _run_beside(coroutine)
-
-    runner = getattr(_thread, "runner", None)
-    if runner is None:
-        runner = _thread.runner = asyncio.Runner()
-    # Without the context the coroutine would run in the one of the first call.
-    result, error = runner.run(_known(coroutine), context=copy_context())
+        result, error = _outcome_beside(coroutine)
+    else:
+        runner = getattr(_thread, "runner", None)
+        if runner is None:
+            runner = _thread.runner = asyncio.Runner()
+        # Without the context the coroutine would run in the one of the first call.
+        result, error = runner.run(_known(coroutine), context=copy_context())
     if error is None:
         return result
 
@@ -57,22 +57,23 @@ def run_here(coroutine: Coroutine[Any, Any, Any]) -> Any:
         del error  # this frame is in its traceback
 
 
-def _run_beside(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine in another thread, since this one is in an event loop already."""
+def _outcome_beside(
+    coroutine: Coroutine[Any, Any, Any],
+) -> tuple[Any, BaseException | None]:
+    """Run a coroutine in another thread, since this one is in an event loop already.
+
+    Returns:
+        Its result, and what it has raised, as `_known` does.
+    """
     over = Lock()
     over.acquire()
     outcome: list[Any] = []
     job = partial(run_here, coroutine)
     start_thread(partial(call, copy_context(), job, outcome, over.release))
     over.acquire()
+    # Taken out: the frame of `call` knows the list, and is in the traceback.
     error, result = outcome.pop(), outcome.pop()
-    if error is None:
-        return result
-
-    try:
-        raise error
-    finally:
-        del error  # as above
+    return result, error
 
 
 async def _known(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, Exception | None]:
